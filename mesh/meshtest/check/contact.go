@@ -118,7 +118,8 @@ type link struct {
 	touch time.Duration // since when frames have flowed both ways; forever if they do not
 	// since when the two, both synced, have gone by different clocks; forever if they do not
 	astray    time.Duration
-	otherTime bool // the two went by different clocks when that was last reported
+	otherTime bool          // the two went by different clocks when that was last reported
+	otherAt   time.Duration // when that was last reported so; never, if it was not
 }
 
 // contacts knows which directors live and which can reach each other.
@@ -179,6 +180,7 @@ func freshLink() link {
 	return link{
 		sent: never, sentAt: never, former: never, before: never, resumed: never, whole: never,
 		echo: never, woke: never, separated: never, gone: forever, touch: forever, astray: forever,
+		otherAt: never,
 	}
 }
 
@@ -393,6 +395,12 @@ func (c *contacts) lookAt(t time.Duration, i, j int, quiet bool) {
 // inTouch is since when two directors have been in touch; forever if they are not.
 func (c *contacts) inTouch(i, j int) time.Duration {
 	return max(c.links[i][j].touch, c.links[j][i].touch)
+}
+
+// shares is since when two directors have taken what the other one has: they are in touch, and go
+// by one clock (protocol.md, Mesh time); forever if they do not.
+func (c *contacts) shares(i, j int) time.Duration {
+	return max(c.inTouch(i, j), c.links[i][j].otherAt)
 }
 
 // calmFor is how long no director started, stopped, slept or was silent.

@@ -101,7 +101,7 @@ func (c *contacts) inherit(t time.Duration) {
 				if i == j || !d.alive || len(e.known[i]) == 0 {
 					continue
 				}
-				since := max(c.inTouch(i, j), e.ended)
+				since := max(c.shares(i, j), e.ended)
 				if i == e.director { // it has them from its disk, and brings them as it is admitted
 					since = max(since, c.admitted(i, j))
 				}

@@ -356,7 +356,7 @@ func (c *contacts) knowsOfFailure(t time.Duration, director, author int, at time
 	}
 	for i, d := range c.directors {
 		if i == director || i == author || !d.alive || !apart(i) ||
-			t-c.inTouch(i, director) < c.knownIn {
+			t-c.shares(i, director) < c.knownIn {
 			continue
 		}
 		if s := c.direct(author, i); s.covers(at) && t-s.since >= c.knownIn {

@@ -177,6 +177,9 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 			l := &c.contacts.links[i][j]
 			l.otherTime = apart > c.rules.clocksWithin()
 			c.contacts.links[j][i].otherTime = l.otherTime
+			if l.otherTime {
+				l.otherAt, c.contacts.links[j][i].otherAt = t, t
+			}
 			switch {
 			case apart <= c.rules.clocksWithin() || !c.oneClock(e, i, j):
 				l.astray = forever

@@ -137,6 +137,14 @@ func TestAcknowledged(t *testing.T) {
 			s.split("d2", calm, calm+sec(10))
 			later(s, 7, 20, "d2")
 		}, "G5", "d2 does not hold what was acknowledged"},
+		{"not taken by one that goes by another clock", func(s *story) {
+			meetSlowly(s, 19)
+			later(s, 7, 20, "d2")
+		}, "", ""},
+		{"not taken although its clock is the same again", func(s *story) {
+			meetSlowly(s, 13)
+			later(s, 7, 20, "d2")
+		}, "G5", "d2 does not hold what was acknowledged"},
 		{"not heard of although in touch with one that has", func(s *story) {
 			s.split("d2", calm, calm+sec(10))
 			s.split("d3", calm, end)
@@ -166,4 +174,15 @@ func TestAcknowledged(t *testing.T) {
 			later(s, 1, 2)
 		}, "", ""},
 	})
+}
+
+// meetSlowly has d2 come out of a split with another clock, which it keeps for so many seconds: it
+// meets d1 at 10 s and d3 at 18 s.
+func meetSlowly(s *story, until float64) {
+	s.part("d1", "d2", calm, calm+sec(10))
+	s.part("d2", "d3", calm, calm+sec(18))
+	for x := 7.0; x <= until; x++ {
+		s.add(MeshTimes{At(calm + sec(x)), map[string]time.Duration{"d2": sec(5)}})
+	}
+	s.add(MeshTimes{At(calm + sec(until+0.1)), nil})
 }

@@ -136,7 +136,7 @@ func (c *contacts) severalMeshes() bool {
 	return false
 }
 
-// spreadOperations lets those who are in touch with one that has an operation have it too.
+// spreadOperations lets those who share what they have with one that has an operation have it too.
 func (c *Checker) spreadOperations(t time.Duration) {
 	together := c.contacts.together()
 	for _, o := range c.operations {
@@ -167,8 +167,7 @@ func (c *Checker) spreadOperation(t time.Duration, o *operation) {
 		}
 		has := false
 		for i, h := range c.contacts.directors {
-			has = has || h.alive && i != j && !c.contacts.otherTimes(t, i, j) &&
-				max(o.hadBy(i), c.contacts.inTouch(i, j)) <= t-within
+			has = has || h.alive && i != j && max(o.hadBy(i), c.contacts.shares(i, j)) <= t-within
 		}
 		if has {
 			o.learn(j, t)
