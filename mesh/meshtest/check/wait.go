@@ -117,6 +117,9 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 		(c.rules.holdWithin() >= waitLimit || c.mayEnd(s, &end, found)) {
 		return // held first, and then in the last seconds of a mapping that began with the move
 	}
+	if c.heldLater(t, s, l, found) {
+		return
+	}
 	for i, d := range c.contacts.directors {
 		slept := i == l.director && d.wokenAt >= l.at // and its time was up when it woke
 		if d.synced && d.since <= l.at && !slept && c.contacts.undisturbed(i, l.director, l.at) {
@@ -126,6 +129,24 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 			return
 		}
 	}
+}
+
+// heldLater reports whether a move may hold the user still when a lookup fails, since it began so
+// late that it need not be over by then: until it did the lookup waited for something else, such as
+// the end of a mapping. That a sweep may move its user at any time is no reason by itself.
+func (c *Checker) heldLater(
+	t time.Duration, s *userState, l *lookup, places []netip.Addr,
+) bool {
+	late := l.at + waitLimit - c.rules.holdWithin() - tickSlack
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		if o.at > t || !c.concerns(o, s) || t > c.heldUntil(o, l.director) {
+			return false
+		}
+		if o.op.Kind == OpMove {
+			return o.at > late
+		}
+		return c.endOf(o) > late && c.mayEnd(s, l, places)
+	})
 }
 
 // dropLookups forgets the lookups of a director that died.

@@ -548,6 +548,28 @@ func TestFailures(t *testing.T) {
 			func(s *story) { held(s, b2) }, "", ""},
 		{"a failure after a move to where the user hashes", func(s *story) { held(s, b1) },
 			"G4", "d2 failed a lookup"},
+		{"a failure as a move began when it had waited for a change", func(s *story) {
+			s.expire = sec(60)
+			s.add(Admin{At(calm + sec(5)), 101, "d3", Op{Kind: OpMove, User: alice, Backend: b2}})
+			fails(s)
+		}, "", ""},
+		{"a failure although a move began early enough to be over", func(s *story) {
+			s.expire = sec(60)
+			s.add(Admin{At(calm + sec(1.5)), 101, "d3", Op{Kind: OpMove, User: alice, Backend: b2}})
+			fails(s)
+		}, "G4", "d2 failed a lookup"},
+		{"a failure long after a move", func(s *story) {
+			s.expire = sec(60)
+			s.order("d3", calm+sec(5), calm+sec(10),
+				Op{Kind: OpMove, User: alice, Backend: b2, Wait: true})
+			fails(s)
+		}, "G4", "d2 failed a lookup"},
+		{"a failure as a flush moved her from where her mapping was to end", func(s *story) {
+			endsAndFails(s, 72)
+		}, "", ""},
+		{"a failure while a flush went on that could have moved her before", func(s *story) {
+			endsAndFails(s, 10)
+		}, "G4", "d2 failed a lookup"},
 		{"a failure although all is well", fails, "G4", "d2 failed a lookup"},
 		{"a failure of one that slept since it was asked", func(s *story) {
 			s.sleep("d2", calm-sec(1), calm+sec(30.01))
@@ -565,6 +587,17 @@ func TestFailures(t *testing.T) {
 			fails(s)
 		}, "", ""},
 	})
+}
+
+// endsAndFails has a lookup of alice fail at d2, during a flush, that was asked so many seconds
+// after she was mapped to b1, which has no vhosts any more.
+func endsAndFails(s *story, asked float64) {
+	s.expire = sec(60)
+	s.login("d1", calm, alice, b1)
+	s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d1", calm+sec(asked-1), calm+sec(asked-0.9), Op{Kind: OpFlush})
+	id := s.ask("d2", calm+sec(asked), alice)
+	s.add(Answer{At(calm + sec(asked+30)), id, netip.Addr{}, true})
 }
 
 // forgottenUnseen has alice flushed to b1, which has come back, and b1 removed before she logs in.
