@@ -156,6 +156,21 @@ func (c *Core) reachedOrGone(now mono.Time, who wire.Life) bool {
 	}
 }
 
+// everyNamed reports whether something is true of all directors with which we must be in contact
+// before we answer. They answer already, and we need not count them yet: we may have begun a new
+// life just now. One that is gone does not matter.
+func (c *Core) everyNamed(now mono.Time, did func(name string) bool) bool {
+	for who := range c.admission.named {
+		if !c.reachedOrGone(now, who) {
+			return false
+		}
+		if p := c.peers.get(who.Name); p != nil && c.concerns(now, p) && !did(p.name) {
+			return false
+		}
+	}
+	return true
+}
+
 // progressAdmission does what stands between this director and being synced.
 func (c *Core) progressAdmission(now mono.Time) {
 	for _, p := range c.peers.all {

@@ -52,12 +52,12 @@ type mover struct {
 // moverPort is what mover needs of the other parts of the core.
 type moverPort interface {
 	endOperation(id uint64, err error)
+	everyNamed(now mono.Time, did func(name string) bool) bool
 	flushOutbox(now mono.Time)
 	follow(now mono.Time, u ring.User, m directory.Mapping, was moves.Replaced)
 	goOn(now mono.Time)
 	gossip(change directory.Change, blocks []wire.Block)
 	kickMoving(u ring.User, report func(wire.KickCount))
-	liveRows(now mono.Time) moves.Find
 	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
 	reportKicked(id uint64, k kicks.Report)
 	write(now mono.Time, m wire.Message)
@@ -189,7 +189,7 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 		mo.finishMove(m, ErrTryAgain) // another move, or a forget, won
 		return
 	case m.Stays:
-		if mo.peers.all.everyCounted(m.HeldBy) {
+		if mo.everyAwaited(now, m.HeldBy) {
 			mo.finishMove(m, nil)
 		}
 		return
@@ -200,10 +200,10 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 		mo.release(now, m)
 		return
 	}
-	if m.Phase == moves.Holding && mo.peers.all.everyCounted(m.HeldBy) {
+	if m.Phase == moves.Holding && mo.everyAwaited(now, m.HeldBy) {
 		m.Phase, m.HeldAt = moves.Kicking, now
 	}
-	reported := func() bool { return m.ReportedBy("") && mo.peers.all.everyCounted(m.ReportedBy) }
+	reported := func() bool { return m.ReportedBy("") && mo.everyAwaited(now, m.ReportedBy) }
 	if m.Op != 0 && m.Phase == moves.Kicking && !m.Wait &&
 		(reported() || now.Sub(m.HeldAt) >= tellWithin) {
 		mo.moveHeld(m)
@@ -220,6 +220,12 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 	if m.Phase == moves.Delaying && now >= m.Until {
 		mo.release(now, m)
 	}
+}
+
+// everyAwaited reports whether something is true of all directors that a move waits for: those that
+// we count, and those that we are about to count.
+func (mo *mover) everyAwaited(now mono.Time, did func(name string) bool) bool {
+	return mo.peers.all.everyCounted(did) && mo.everyNamed(now, did)
 }
 
 func (mo *mover) startHook(now mono.Time, m *moves.Move) {
@@ -358,9 +364,7 @@ func (mo *mover) resendHolds(p *peer) {
 
 // restartMoves announces the moves that run here anew: what peers know of them was said in an
 // earlier life.
-func (mo *mover) restartMoves(now mono.Time) {
-	mo.moves.Restart(mo.liveRows(now))
-}
+func (c *Core) restartMoves(now mono.Time) { c.moves.Restart(c.liveRows(now)) }
 
 // suspectHolders suspects the live peers that hold up a move.
 func (mo *mover) suspectHolders(now mono.Time, suspect func(p *peer, why string)) {
