@@ -110,7 +110,8 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 
 // bootstrapCold is the start of all directors together: none is synced. The director with the
 // lowest name takes the snapshots of all others and founds the mesh, which they then join. If it
-// fails, they do not wait for ever.
+// fails, they do not wait for ever. Nor does it wait for ever for one that loads, of which a
+// snapshot would have only a part: that one offers what it holds when it has loaded.
 func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	a := &c.admission
 	for _, p := range live {
@@ -136,13 +137,13 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		if !p.CountsUs {
 			return
 		}
-		if !a.cold[p.name] && !c.receiver.Tried(now, p.name) {
+		if !a.cold[p.name] && !p.loading && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}
 	}
 	for _, p := range live {
-		if !a.cold[p.name] && now.Sub(a.coldSince) < patience+contactLost {
+		if !a.cold[p.name] && !p.loading && now.Sub(a.coldSince) < patience+contactLost {
 			return
 		}
 	}
