@@ -44,6 +44,9 @@ func (c *Core) applyWhole(now mono.Time, change directory.Change, from *peer) *b
 	if j.joins {
 		j.leaves = served
 		c.joinMesh(now, from)
+		if c.receiver.Current() != nil { // its donor may join that mesh too before all has come
+			c.snapshotFailed(now, "it is not of the mesh that this director joins")
+		}
 		for _, p := range c.peers.all {
 			c.showMesh(p, change) // before it gets anything of this mesh
 		}
