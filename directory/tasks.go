@@ -69,12 +69,15 @@ func (t *Table) Rebalance(stamp Stamp, origin string, tag *ring.Tag, how Task) (
 	return c, nil
 }
 
-// EndRebalance ends the rebalancing of these backends, where it is under way.
+// EndRebalance ends the rebalancing of these backends, where it is under way. It is written just
+// after the command that it has carried out: one that another director has been given meanwhile is
+// later, and goes on.
 func (t *Table) EndRebalance(stamp Stamp, origin string, addrs ...netip.Addr) Change {
 	c := t.change()
 	for _, addr := range addrs {
-		if t.backends[addr].Rebalance.Value.On {
+		if stored := t.backends[addr].Rebalance; stored.Value.On {
 			row := BackendRow{Addr: addr, Rebalance: ended(stamp, origin)}
+			row.Rebalance.Stamp = stored.Stamp + 1
 			c.Backends = append(c.Backends, row)
 		}
 	}

@@ -123,7 +123,7 @@ func TestRebalance(t *testing.T) {
 		t.Errorf("of a tag that no backend has: %v", err)
 	}
 	c = table.EndRebalance(13, "d1", b1, b3)
-	want = []BackendRow{{Addr: b1, Rebalance: register(false, 13, 13, Task{})}}
+	want = []BackendRow{{Addr: b1, Rebalance: register(false, 13, 12, Task{})}}
 	if diff := diff(want, c.Backends); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}

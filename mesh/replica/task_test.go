@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -425,6 +426,45 @@ func TestRebalanceAfterAnother(t *testing.T) {
 				t.Fatalf("rebalance %d is over, and user %v is on %v, not %v",
 					i+1, m.Hash, m.Backend, place)
 			}
+		}
+	}
+}
+
+// A rebalance that is ordered at one director as another director ends the one before is not ended
+// by that: it has not been carried out.
+func TestRebalanceAsAnotherEnds(t *testing.T) {
+	w, _ := mapped(t, 2, 300)
+	w.noGossip = true
+	d1, d2 := w.directors[0], w.directors[1]
+	under := func() bool {
+		row, _ := d1.core.table.Row(testBackend(1))
+		return row.Rebalance.Value.On
+	}
+	w.run(time.Second) // no push/pull comes before the end
+	d1.order(Rebalance{})
+	w.run(800 * time.Millisecond)
+	var late []wire.Message
+	w.lose = func(from, to *director, m wire.Message) bool {
+		if from == d2 {
+			late = append(late, m)
+		}
+		return from == d2
+	}
+	d2.begin(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+	d2.begin(Rebalance{})
+	if !under() {
+		t.Fatal("the first one has ended already; the test shows nothing")
+	}
+	w.until("d1 ends the first one", time.Second, func() bool { return !under() })
+	w.lose = nil
+	for _, m := range late {
+		d1.hears(d2, m)
+	}
+	w.run(time.Second)
+	w.until("the second one is over", 10*time.Second, func() bool { return !under() })
+	for _, m := range d1.dir.All(d1.core.MeshTime(w.now)) {
+		if place := d1.core.target(ring.User{Hash: m.Hash}); place != m.Backend {
+			t.Fatalf("both are over, and user %v is on %v, not %v", m.Hash, m.Backend, place)
 		}
 	}
 }
