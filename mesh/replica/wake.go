@@ -67,6 +67,7 @@ func (c *Core) postpone(late time.Duration) {
 	}
 	a.named.Postpone(late)
 	c.barrier.Postpone(late)
+	c.logs.Postpone(late)
 	c.moves.Postpone(late)
 	c.kicks.Postpone(late)
 	c.donations.Postpone(late)
@@ -74,5 +75,8 @@ func (c *Core) postpone(late time.Duration) {
 	c.agreements = health.Agreements{} // nobody agreed with us meanwhile
 	for _, p := range c.peers.all {
 		p.Postpone(late)
+		if p.behindAt != 0 {
+			p.behindAt = p.behindAt.Add(late)
+		}
 	}
 }

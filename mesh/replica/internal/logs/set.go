@@ -174,6 +174,13 @@ func (s *Set) Want(now mono.Time, log *Peer, wanted bool) (begins bool) {
 // changed; Want changes it.
 func (s *Set) Behind() []*Peer { return s.behind }
 
+// Postpone gives peers so much more time to give what we lack.
+func (s *Set) Postpone(late time.Duration) {
+	for _, log := range s.behind {
+		log.rest.progressAt = log.rest.progressAt.Add(late)
+	}
+}
+
 // DropMessages drops all messages that are kept for others. Those that lack some need a snapshot,
 // or another director that keeps them.
 func (s *Set) DropMessages() {
