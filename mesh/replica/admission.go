@@ -287,7 +287,7 @@ func (c *Core) greet(p *peer) {
 
 func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 	if p.EndProbe(m.Nonce) {
-		if !c.mayTake(now, p, m.Change) {
+		if m.Pending || !c.mayTake(now, p, m.Change) { // who repairs a gap first sends no table
 			return
 		}
 		c.applyWhole(now, m.Change, p)

@@ -185,3 +185,22 @@ func TestAdoptNeedsTheBackend(t *testing.T) {
 		t.Error("a user is moved to a backend of another tag")
 	}
 }
+
+// A peer that is asked whether it answers may have to take rows of ours first. It says so without
+// its table: that does not make it a director of another mesh, which would not be waited for.
+func TestAnswerToAProbeThatIsPending(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	p := d1.core.peers.get("d2")
+	d1.core.Take()
+	d1.core.question(w.now, p)
+	asked := sent[*wire.AdmitRequest](d1, d2)
+	if len(asked) != 1 {
+		t.Fatalf("asked %d times", len(asked))
+	}
+	d1.hears(d2, &wire.Admitted{Nonce: asked[0].Nonce, Pending: true})
+	if !d1.core.concerns(w.now, p) || p.Probing() {
+		t.Errorf("d2 is of mesh %v, d1 of %v; asked still: %v",
+			p.mesh.ID, d1.core.table.Mesh(), p.Probing())
+	}
+}
