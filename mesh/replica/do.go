@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
@@ -25,6 +26,16 @@ type operationState struct {
 	stops   []FlushID       // CancelFlush: those that their directors have not reported to stop
 	durable bool            // it is to be kept by the data directories
 	awaits  *awaited        // it is applied and waits for the data directories; nil: it does not
+}
+
+// postpone gives directors so much more time to report, and disks to keep.
+func (o *operationState) postpone(late time.Duration) {
+	if o.kick != nil {
+		o.kick.Postpone(late)
+	}
+	if o.awaits != nil {
+		o.awaits.until = o.awaits.until.Add(late)
+	}
 }
 
 // Do carries out an admin operation; it ends with an AdminDone effect of this id, when every live

@@ -72,6 +72,9 @@ func (c *Core) postpone(late time.Duration) {
 	c.kicks.Postpone(late)
 	c.donations.Postpone(late)
 	c.receiver.Postpone(late)
+	for _, o := range c.ops {
+		o.postpone(late)
+	}
 	c.agreements = health.Agreements{} // nobody agreed with us meanwhile
 	for _, p := range c.peers.all {
 		p.Postpone(late)

@@ -65,6 +65,9 @@ func (k *ByName) Take(director string, r Result, failure string) {
 	}
 }
 
+// Postpone gives directors so much more time to report.
+func (k *ByName) Postpone(late time.Duration) { k.since = k.since.Add(late) }
+
 // GiveUp stops waiting for peers that are not live, and for all directors once ByNameLimit is over.
 func (k *ByName) GiveUp(now mono.Time, live func(peer string) bool) {
 	late := now.Sub(k.since) > ByNameLimit
