@@ -57,7 +57,8 @@ func (kg *kicking) sendKicks(p *peer) {
 	}
 }
 
-// resendKicks repeats the kicks by name that a peer has not reported; its stream was down.
+// resendKicks repeats the kicks by name that a peer has not reported; a stream was down, ours to it
+// or the peer's.
 func (kg *kicking) resendKicks(p *peer) {
 	for _, k := range kg.kicksByName() {
 		if k.Awaits(p.name) {

@@ -134,19 +134,27 @@ func TestKickByNameNamesDirectorsThatDoNotReport(t *testing.T) {
 // A kick, or its report, that a broken stream lost is repeated, and counted once.
 func TestKickByNameIsRepeatedAfterAStreamBroke(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		lose func(d1, d2 *director) func(from, to *director, m wire.Message) bool
-		want int // kicks at d2
+		name   string
+		theirs bool // it is the stream of d2 that breaks
+		lose   func(d1, d2 *director) func(from, to *director, m wire.Message) bool
+		want   int // kicks at d2
 	}{
 		{
-			"the request is lost",
+			"the request is lost", false,
 			func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
 				return losing[*wire.KickUser](d1, d2)
 			},
 			1,
 		},
 		{
-			"the report is lost",
+			"the report is lost, and the stream of the request breaks", false,
+			func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
+				return losing[*wire.KickUserDone](d2, d1)
+			},
+			2,
+		},
+		{
+			"the report is lost", true,
 			func(d1, d2 *director) func(from, to *director, m wire.Message) bool {
 				return losing[*wire.KickUserDone](d2, d1)
 			},
@@ -163,7 +171,11 @@ func TestKickByNameIsRepeatedAfterAStreamBroke(t *testing.T) {
 			id := d1.begin(KickUser{Value: "jane"})
 			w.run(time.Second)
 			w.lose = nil
-			w.breakStream(d1, d2)
+			if test.theirs {
+				w.breakStream(d2, d1)
+			} else {
+				w.breakStream(d1, d2)
+			}
 			w.breakStream(d1, d3) // which has reported
 			w.run(time.Second)
 			if diff := cmp.Diff(Outcome{Count: 3, Known: true}, d1.done[id].Outcome); diff != "" {

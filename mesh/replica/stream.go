@@ -96,6 +96,7 @@ func (c *Core) Accept(now mono.Time, h *wire.Hello) (reply *wire.Hello, session 
 	p.in = c.session
 	c.sessions[p.in] = p
 	c.questionAgain(now, p)
+	c.resendKicks(p)
 	reply = c.hello(now)
 	reply.Resume, reply.Answers, reply.TakesIn = p.log.Resume(), h.From.Boot, c.table.Added(p.addr)
 	return reply, p.in, nil
