@@ -273,10 +273,10 @@ func (c *contacts) lifeAt(i int, at time.Duration) int {
 //
 // While both live the excuse is that they are, or just were, cut off from each other
 // (guarantees.md, partitioned), or that the other one comes back from that, and nobody else has yet
-// counted the other as failed and reported what came from it; or that only beats come through, which
-// have overtaken the rest. When the other one is gone, it is that this director may not have heard
-// of it before, and those who did could not tell it yet (G2: "may take with it answers that had not
-// yet reached every live director").
+// counted the other as failed and reported what came from it; or that only beats come through,
+// which have overtaken the rest. When the other one is gone, it is that this director may not have
+// heard of it before, and those who did could not tell it yet (G2: "may take with it answers that
+// had not yet reached every live director").
 func (c *contacts) mustKnow(t time.Duration, director, author, life int, at time.Duration) bool {
 	if c.directors[author].in(life) && !c.otherMesh(director, author) &&
 		!c.separated(t, director, author) && !c.unread(t, director, author) &&
