@@ -26,6 +26,8 @@ type operationState struct {
 	stops   []FlushID       // CancelFlush: those that their directors have not reported to stop
 	durable bool            // it is to be kept by the data directories
 	awaits  *awaited        // it is applied and waits for the data directories; nil: it does not
+	// holds reports whether a peer has confirmed a Move, which it may though we do not count it.
+	holds func(peer string) bool
 }
 
 // postpone gives directors so much more time to report, and disks to keep.
@@ -42,7 +44,7 @@ func (o *operationState) postpone(late time.Duration) {
 // director has applied it.
 func (c *Core) Do(now mono.Time, id uint64, op Operation) {
 	defer c.enter(now)()
-	o := &operationState{}
+	o := &operationState{holds: func(string) bool { return false }}
 	c.ops[id] = o
 	if c.admission.removed {
 		c.endOperation(id, fmt.Errorf("%w; let it in at another one with: director ring add %s %d",
@@ -345,6 +347,14 @@ func (c *Core) doFlush(now mono.Time, id uint64, op Flush) {
 	c.endOperation(id, nil)
 }
 
+// endMove ends an operation that has moved a user, whom some peers hold.
+func (c *Core) endMove(id uint64, err error, holds func(peer string) bool) {
+	if o := c.ops[id]; o != nil {
+		o.holds = holds
+	}
+	c.endOperation(id, err)
+}
+
 func (c *Core) endOperation(id uint64, err error) {
 	o := c.ops[id]
 	if o != nil && o.table == nil {
@@ -357,7 +367,8 @@ func (c *Core) endOperation(id uint64, err error) {
 	}
 	delete(c.ops, id)
 	if err == nil {
-		o.outcome.FailedPeers = c.peers.failed(o.outcome.FailedPeers, c.table.Removed, c.sameMesh)
+		lacksIt := func(p *peer) bool { return c.sameMesh(p) && !o.holds(p.name) }
+		o.outcome.FailedPeers = c.peers.failed(o.outcome.FailedPeers, c.table.Removed, lacksIt)
 		slices.Sort(o.outcome.FailedPeers)
 	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})

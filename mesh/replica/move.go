@@ -51,7 +51,7 @@ type mover struct {
 
 // moverPort is what mover needs of the other parts of the core.
 type moverPort interface {
-	endOperation(id uint64, err error)
+	endMove(id uint64, err error, holds func(peer string) bool)
 	everyNamed(now mono.Time, did func(name string) bool) bool
 	flushOutbox(now mono.Time)
 	follow(now mono.Time, u ring.User, m directory.Mapping, was moves.Replaced)
@@ -273,7 +273,7 @@ func (mo *mover) release(now mono.Time, m *moves.Move) {
 func (mo *mover) moveHeld(m *moves.Move) {
 	if m.Op != 0 {
 		mo.reportKicked(m.Op, m.Kicked)
-		mo.endOperation(m.Op, nil)
+		mo.endMove(m.Op, nil, m.Holders())
 		m.Op = 0
 	}
 }
@@ -298,10 +298,11 @@ func (mo *mover) restartMove(now mono.Time, m *moves.Move, above uint16) {
 }
 
 func (mo *mover) finishMove(m *moves.Move, err error) {
+	holders := m.Holders()
 	mo.moves.Remove(m)
 	if m.Op != 0 {
 		mo.reportKicked(m.Op, m.Kicked)
-		mo.endOperation(m.Op, err)
+		mo.endMove(m.Op, err, holders)
 		m.Op = 0
 	}
 	if f := mo.flushes.Get(m.Flush); f != nil {

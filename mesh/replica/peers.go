@@ -147,7 +147,7 @@ func (l peerList) someInSight(now mono.Time) bool {
 // failed anyway: they lack what was done, and nobody has waited for them. Peers that left or were
 // removed are not missed.
 func (s *peers) failed(
-	names []string, removed func(netip.AddrPort) bool, ofOurMesh func(*peer) bool,
+	names []string, removed func(netip.AddrPort) bool, lacksIt func(*peer) bool,
 ) []string {
 	for _, name := range s.unmet {
 		if !slices.Contains(names, name) {
@@ -155,7 +155,7 @@ func (s *peers) failed(
 		}
 	}
 	for _, p := range s.all {
-		failing := !p.live || !p.Counted && (p.Barred() || ofOurMesh(p) && p.wasMember())
+		failing := !p.live || !p.Counted && (p.Barred() || lacksIt(p) && p.wasMember())
 		if failing && !p.left && p.boot != 0 && !p.stranger && !removed(p.addr) &&
 			!slices.Contains(names, p.name) {
 			names = append(names, p.name)

@@ -79,6 +79,16 @@ func (m *Move) Announced() bool { return m.batch != nil }
 // HeldBy reports whether a peer has confirmed to hold the user.
 func (m *Move) HeldBy(peer string) bool { return m.batch != nil && m.batch.held[peer] }
 
+// Holders reports of any peer whether it has confirmed the Hold that announced the move last, also
+// when the move has ended.
+func (m *Move) Holders() func(peer string) bool {
+	if m.batch == nil {
+		return func(string) bool { return false }
+	}
+	held := m.batch.held
+	return func(peer string) bool { return held[peer] }
+}
+
 // ReportedBy reports whether a director has reported what its kicker did; "" is ourselves.
 func (m *Move) ReportedBy(director string) bool { return m.reported[director] }
 
