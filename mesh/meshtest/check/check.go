@@ -100,8 +100,8 @@ func (c *Checker) Event(e Event) {
 		c.standingsEnd(t, e.Director)
 		c.originatorDied(t, i)
 		c.noteTaken(i)
-		c.contacts.stop(t, i)
 		c.contacts.directors[i].removed = e.Removed
+		c.contacts.stop(t, i)
 	case Pause:
 		c.contacts.pause(t, c.contacts.of(e.Director), e.Clocks)
 	case Wake:

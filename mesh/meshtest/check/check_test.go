@@ -224,6 +224,24 @@ func TestStories(t *testing.T) {
 			s.start("d1", calm+sec(8))
 			s.lacking("d2", calm+sec(12))
 		}, "", ""},
+		{"not applied by one that has left and is back where its director cannot hear of it",
+			func(s *story) {
+				s.add(Frame{At(calm + sec(0.35)), "d3", "d1", calm + sec(0.25), calm + sec(0.2)})
+				backApart(s, true, 1, 3, "d1")
+			}, "", ""},
+		{"the same of one that was removed, which all hear", removedApart, "", ""},
+		{"not applied by one that has died and is back out of touch", func(s *story) {
+			backApart(s, false, 1, 3, "d1")
+		}, "G5", "is 0 at d3"},
+		{"not applied by one that left when its director was out of touch already",
+			func(s *story) { backApart(s, true, -8, 3, "d1") }, "G5", "is 0 at d3"},
+		{"not applied by one that has left and is back, as another one has just heard",
+			func(s *story) { backApart(s, true, 1, 3, "d3") }, "", ""},
+		{"not applied by one that has left and is back, as another one has long told",
+			func(s *story) { backApart(s, true, 1, 12, "d3") }, "G5", "is 0 at d3"},
+		{"not applied by one that has left, was met again, and is out of touch", func(s *story) {
+			backApart(s, true, 6, 15, "d1")
+		}, "G5", "is 0 at d3"},
 		{"a kick that one director never heard of", func(s *story) {
 			for _, d := range []string{"d1", "d3"} {
 				s.add(Kick{At: At(calm), Director: d, Name: "alice"})
@@ -718,4 +736,32 @@ func TestPlaces(t *testing.T) {
 	if got := p.of(nil, 1); got.IsValid() {
 		t.Errorf("place without backends is %v", got)
 	}
+}
+
+// backApart has d3 stop, in good order or not, and start again two seconds later. From some seconds
+// on d1 is out of touch with all, or d3 with d1. Twelve seconds later than given d1 makes a change.
+func backApart(s *story, leaves bool, apart, change float64, who string) {
+	if leaves {
+		s.add(Leave{At(calm), "d3"})
+	}
+	s.stop("d3", calm+sec(0.3))
+	s.start("d3", calm+sec(2.3))
+	if who == "d3" {
+		s.part("d1", "d3", calm+sec(apart), end)
+		s.lacking("d3", calm+sec(12+change))
+		return
+	}
+	s.split(who, calm+sec(apart), end)
+	s.lacking("d3", calm+sec(12+change), "d2")
+}
+
+// removedApart has d3 removed, as d1 hears from d2, and let in again where d1 cannot hear of it.
+func removedApart(s *story) {
+	s.part("d1", "d3", calm-sec(8), end)
+	s.split("d1", calm+sec(1), end)
+	s.gone("d3", calm+sec(0.3))
+	s.add(Leave{At(calm + sec(0.3)), "d3"})
+	s.add(Stop{At(calm + sec(0.3)), "d3", true})
+	s.start("d3", calm+sec(2.3))
+	s.lacking("d3", calm+sec(15), "d2")
 }

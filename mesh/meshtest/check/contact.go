@@ -31,6 +31,9 @@ const (
 	// noticedWithin is how long after the clocks of a machine stopped the first beat is sent at the
 	// latest that shows it that: one that is a second ahead, and the next one is.
 	noticedWithin = time.Second + beatWithin
+	// toldWithin is how long after others have met a director again one knows of it that had parted
+	// with it: it forgets that after 10 s, and goes by what its peers have said for 5 s.
+	toldWithin = 17 * time.Second
 	// beatWithin is how long a stream may be without a beat.
 	beatWithin = 400 * time.Millisecond
 	// lookEvery is how often the whole mesh is observed.
@@ -118,6 +121,7 @@ type link struct {
 	touch time.Duration // since when frames have flowed both ways; forever if they do not
 	// since when the two, both synced, have gone by different clocks; forever if they do not
 	astray    time.Duration
+	parted    bool          // the sender went in good order, as the receiver may have heard last
 	otherTime bool          // the two went by different clocks when that was last reported
 	otherAt   time.Duration // when that was last reported so; never, if it was not
 }
@@ -201,19 +205,31 @@ func (c *contacts) start(t time.Duration, name string, kept time.Duration) {
 	d.startedAt, d.pauses, d.unsettled = t, nil, max(t, c.founding)
 	for j := range c.links {
 		l := &c.links[j][i]
-		former := max(l.former, l.sent)
+		former, parted := max(l.former, l.sent), l.parted
 		c.links[i][j], *l = freshLink(), freshLink()
-		l.former = former
+		l.former, l.parted = former, parted
 	}
 	c.lastRough = t
 }
 
 func (c *contacts) stop(t time.Duration, i int) {
 	d := c.directors[i]
+	c.part(t, i)
 	d.alive, d.paused, d.synced, d.stoppedAt = false, false, false, t
 	c.bequeath(t, i)
 	c.unsettle(d, t)
 	c.lastRough = t
+}
+
+// part notes who may have heard that a director which stops goes in good order: of one that leaves
+// those that it reaches, of one that was removed anybody.
+func (c *contacts) part(t time.Duration, i int) {
+	d := c.directors[i]
+	for j := range c.directors {
+		if d.leaving && (d.removed || !c.cut(t, j, i)) {
+			c.links[j][i].parted = true
+		}
+	}
 }
 
 func (c *contacts) pause(t time.Duration, i int, clocks bool) {
@@ -268,6 +284,7 @@ func (c *contacts) frame(f Frame) {
 	}
 	if f.Sent > l.sent {
 		l.sent, l.sentAt = f.Sent, t
+		l.parted = l.parted && !c.directors[from].alive // else it is here again
 	}
 	if d := c.directors[to]; f.Sent >= d.unaware {
 		d.unaware, d.cutOff = forever, false

@@ -89,11 +89,23 @@ func (c *contacts) unmet(t time.Duration, viewer, of int) bool {
 
 // unheardOf reports whether a director may know nothing of another one that lives: it woke just
 // now, or has had no frame of it in its present life, or the last one so long ago that it has
-// forgotten it.
+// forgotten it, or has parted with it and not been told that it is back.
 func (c *contacts) unheardOf(t time.Duration, viewer, of int) bool {
 	l := &c.links[viewer][of]
-	return c.unmet(t, viewer, of) ||
-		c.separated(t, viewer, of) && t-max(l.sent, l.former) > forgottenAfter
+	return c.unmet(t, viewer, of) || c.separated(t, viewer, of) &&
+		(t-max(l.sent, l.former) > forgottenAfter || l.parted && !c.told(t, viewer, of))
+}
+
+// told reports whether a director has long been in touch with one that has met another one again:
+// whoever left or was removed is not missed, but a director knows those that a peer counts
+// (protocol.md, Moves).
+func (c *contacts) told(t time.Duration, viewer, of int) bool {
+	for i := range c.directors {
+		if max(c.inTouch(viewer, i), c.inTouch(i, of)) <= t-toldWithin {
+			return true
+		}
+	}
+	return false
 }
 
 // heard reports whether another director has proof that frames flow both ways between it and one
