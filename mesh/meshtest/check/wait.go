@@ -133,7 +133,8 @@ func (c *Checker) judgeFailure(t time.Duration, l *lookup) {
 
 // heldLater reports whether a move may hold the user still when a lookup fails, since it began so
 // late that it need not be over by then: until it did the lookup waited for something else, such as
-// the end of a mapping. That a sweep may move its user at any time is no reason by itself.
+// the end of a mapping, or another move. That a sweep may move its user at any time is no reason by
+// itself.
 func (c *Checker) heldLater(
 	t time.Duration, s *userState, l *lookup, places []netip.Addr,
 ) bool {
@@ -145,7 +146,22 @@ func (c *Checker) heldLater(
 		if o.op.Kind == OpMove {
 			return o.at > late
 		}
-		return c.endOf(o) > late && c.mayEnd(s, l, places)
+		return c.endOf(o) > late &&
+			(c.mayEnd(s, l, places) || c.movesOn(o, s, l, late, places))
+	})
+}
+
+// movesOn reports whether a sweep may move its user on who was held for a move until a time at
+// least. A director may hear of that before it hears of the end of the move, which comes from
+// another one; then it holds the user without a break.
+func (c *Checker) movesOn(
+	sweep *operation, s *userState, l *lookup, until time.Duration, places []netip.Addr,
+) bool {
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		to := o.op.Backend
+		return o.op.Kind == OpMove && o.op.User == s.user &&
+			c.heldUntil(o, l.director) > until && sweep.flushes(s.user, to) &&
+			!(len(places) == 1 && places[0] == to)
 	})
 }
 

@@ -543,7 +543,35 @@ func TestFailures(t *testing.T) {
 		id := s.ask("d2", calm+sec(0.1), alice)
 		s.add(Answer{At(calm + sec(30.1)), id, netip.Addr{}, true})
 	}
+	// movedOn is a lookup of a user who is moved, and then perhaps by a flush.
+	movedOn := func(s *story, to, flushed netip.Addr, ended float64) {
+		s.expire = sec(60)
+		s.order("d3", calm, calm+sec(0.05), Op{Kind: OpFlush, Backend: flushed})
+		s.kick("d1", calm+sec(1), alice, to)
+		s.order("d1", calm+sec(1), calm+sec(ended), Op{
+			Kind: OpMove, User: alice, Backend: to, Wait: ended > 1.5,
+		})
+		at := calm + sec(1.1)
+		if ended > 1.5 {
+			at = calm + sec(ended+3)
+		}
+		id := s.ask("d2", at, alice)
+		s.add(Answer{At(at + waitLimit), id, netip.Addr{}, true})
+	}
 	testStories(t, []tale{
+		{"a failure as a flush moved her on from where a move had brought her",
+			func(s *story) { movedOn(s, b2, netip.Addr{}, 1.05) }, "", ""},
+		{"the same by a flush of that backend",
+			func(s *story) { movedOn(s, b2, b2, 1.05) }, "", ""},
+		{"a failure after a move during a flush of another backend",
+			func(s *story) {
+				s.login("d1", calm-sec(2), alice, b1)
+				movedOn(s, b2, b1, 1.05)
+			}, "G4", "d2 failed a lookup"},
+		{"a failure after a move to where the user hashes during a flush",
+			func(s *story) { movedOn(s, b1, netip.Addr{}, 1.05) }, "G4", "d2 failed a lookup"},
+		{"a failure during a flush when a move was over",
+			func(s *story) { movedOn(s, b2, b2, 5) }, "G4", "d2 failed a lookup"},
 		{"a failure when the mapping that a move made may end",
 			func(s *story) { held(s, b2) }, "", ""},
 		{"a failure after a move to where the user hashes", func(s *story) { held(s, b1) },
