@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -80,10 +81,15 @@ func (t *Table) usable() map[netip.Addr]bool {
 
 // StepStarts gives the backends that start slowly what they are due at some moment. The change is
 // empty if nothing is due. With end all get their whole weight.
-func (t *Table) StepStarts(stamp Stamp, origin string, now Time, end bool) Change {
+//
+// A step is written just after the command that it carries on, by as much as the weight has grown:
+// a command that another director has been given meanwhile is later and holds, and of two steps the
+// one of more weight does.
+func (t *Table) StepStarts(origin string, now Time, end bool) Change {
 	c := t.change()
 	for _, b := range t.Backends() {
-		has := t.backends[b.Addr].Start.Value
+		stored := t.backends[b.Addr].Start
+		has := stored.Value
 		due := has.at(now)
 		if end {
 			due.Percent = 0
@@ -91,8 +97,12 @@ func (t *Table) StepStarts(stamp Stamp, origin string, now Time, end bool) Chang
 		if due == has {
 			continue
 		}
+		grown := cmp.Or(due.Percent, 100) - has.Percent
 		c.Backends = append(c.Backends, BackendRow{
-			Addr: b.Addr, Start: Register[Start]{Value: due, Stamp: stamp, Origin: origin},
+			Addr: b.Addr,
+			Start: Register[Start]{
+				Value: due, Stamp: stored.Stamp + Stamp(grown), Origin: origin,
+			},
 		})
 	}
 	return c

@@ -113,7 +113,7 @@ func TestStepsOfASlowStart(t *testing.T) {
 	} {
 		digest := table.Digest()
 		now := began.Add(step.after)
-		c := table.StepStarts(StampAt(now), "d2", now, false)
+		c := table.StepStarts("d2", now, false)
 		if written := !c.Empty(); written != step.write {
 			t.Errorf("after %v: written %v", step.after, written)
 		}
@@ -143,7 +143,7 @@ func TestLateStep(t *testing.T) {
 	table.do(c, err)
 	c, err = table.SetDown(StampAt(2_000), "d1", b1, false)
 	table.do(table.StartSlowly(mustChange(t, c, err), StampAt(2_000), "d1", startOver, false))
-	table.do(table.StepStarts(StampAt(900_000), "d2", 900_000, false), nil)
+	table.do(table.StepStarts("d2", 900_000, false), nil)
 	if table.Starting() {
 		t.Errorf("it goes on long after its end: %v", startsOf(table))
 	}
@@ -179,7 +179,7 @@ func TestSlowStartThatIsAskedFor(t *testing.T) {
 				c.Backends[0].Start.set())
 		}
 	}
-	if c := table.StepStarts(StampAt(9_000), "d", 9_000, true); len(c.Backends) != 1 {
+	if c := table.StepStarts("d", 9_000, true); len(c.Backends) != 1 {
 		t.Errorf("what ends all starts writes %+v", c)
 	}
 	for _, over := range []time.Duration{-time.Second, MaxSlowStart + time.Second} {

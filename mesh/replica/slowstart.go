@@ -32,7 +32,6 @@ type startingPort interface {
 	allKnow(register int) error
 	apply(now mono.Time, change directory.Change, from *peer) *barrier.Change
 	gossip(change directory.Change, blocks []wire.Block)
-	nextStamp(now mono.Time, after directory.Time) (directory.Stamp, error)
 }
 
 // slowly adds to a change that the backends that it brings into use start slowly: over the time
@@ -67,13 +66,8 @@ func (s *starting) stepStarts(now mono.Time) {
 	if !s.table.Starting() || !s.actsForAll() {
 		return
 	}
-	at := s.clock.At(now)
-	stamp, err := s.nextStamp(now, 0)
-	if err != nil {
-		return // the next look tries again
-	}
 	end := s.allKnow(directory.StartRegister) != nil
-	change := s.table.StepStarts(stamp, s.cfg.Name, at, end)
+	change := s.table.StepStarts(s.cfg.Name, s.clock.At(now), end)
 	if change.Empty() {
 		return
 	}

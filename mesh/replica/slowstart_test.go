@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"directormesh/directory"
+	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
 
@@ -274,4 +275,48 @@ func TestSlowStartOnDisk(t *testing.T) {
 	w.wantStart("after a restart", 50)
 	w.run(testStart)
 	w.wantStart("in the end", 0)
+}
+
+// A backend that starts slowly is ordered to start anew, before that director has heard that the
+// one that acts for all has just written a step of the first start. The order holds.
+func TestOrderOfAStartAsAnotherSteps(t *testing.T) {
+	w := started(t, 2, slowly)
+	w.noGossip = true
+	d1, d2 := w.directors[0], w.directors[1]
+	start := func() directory.Start {
+		row, _ := d1.core.table.Row(testBackend(1))
+		return row.Start.Value
+	}
+	w.run(time.Second) // no push/pull comes before the step
+	d2.order(SetDown{Addr: testBackend(1), Down: true})
+	d2.order(SetDown{Addr: testBackend(1)})
+	first := start()
+	w.run(testStart/3 - 200*time.Millisecond)
+	var late []wire.Message
+	w.lose = func(from, _ *director, m wire.Message) bool {
+		if from == d2 {
+			late = append(late, m)
+		}
+		return from == d2
+	}
+	over := testStart
+	anew := d2.begin(SetDown{Addr: testBackend(1), SlowStart: &over})
+	if start() != first {
+		t.Fatal("the step is written already; the test shows nothing")
+	}
+	w.until("d1 writes a step", time.Second, func() bool { return start().Percent == 50 })
+	w.lose = nil
+	for _, m := range late {
+		d1.hears(d2, m)
+	}
+	w.until("the order is carried out", time.Second, func() bool {
+		_, done := d2.done[anew]
+		return done
+	})
+	w.wantStart("ordered anew", 25)
+	if err := d2.done[anew].Err; err != nil || start().Since == first.Since {
+		t.Errorf("the order ended with %v, and the start is %+v", err, start())
+	}
+	w.run(testStart)
+	w.wantStart("long after", 0)
 }
