@@ -50,8 +50,9 @@ func (c *Core) assemble() {
 		peers: &c.peers, table: c.table,
 	}
 	c.taskRunner = taskRunner{
-		output: &c.output, taskRunnerPort: c, cfg: &c.cfg, clock: &c.clock, counters: &c.counters,
-		dir: c.dir, lookups: c.lookups, moves: c.moves, table: c.table, tasks: c.tasks,
+		output: &c.output, taskRunnerPort: c, barrier: c.barrier, cfg: &c.cfg, clock: &c.clock,
+		counters: &c.counters, dir: c.dir, lookups: c.lookups, moves: c.moves, table: c.table,
+		tasks: c.tasks,
 	}
 	c.pinKeeper = pinKeeper{
 		pinKeeperPort: c, cfg: &c.cfg, clock: &c.clock, dir: c.dir, lookups: c.lookups,

@@ -34,6 +34,7 @@ type taskRunner struct {
 	*output
 	taskRunnerPort
 
+	barrier   *barrier.Barrier
 	cfg       *Config
 	clock     *meshtime.Clock
 	counters  *Counters
@@ -202,6 +203,9 @@ func (tr *taskRunner) scan(now mono.Time, t *tasks.Task) {
 			default:
 				t.Found(m)
 			}
+		}
+		if tr.barrier.Len() > 0 {
+			t.Spared() // by the ring of before others may have let somebody in
 		}
 		t.Scanned(now)
 	}

@@ -469,6 +469,43 @@ func TestRebalanceAsAnotherEnds(t *testing.T) {
 	}
 }
 
+// A user is let in by the ring of before, at a director that hears late of the change and of the
+// rebalance. That is not over before it has moved this user too.
+func TestRebalanceWaitsForThoseLetInBefore(t *testing.T) {
+	w, _ := mapped(t, 2, 0)
+	w.noGossip = true
+	d1, d2 := w.directors[0], w.directors[1]
+	h := ring.UserHash(1)
+	for d2.core.target(ring.User{Hash: h}) != testBackend(1) {
+		h += 70_000_003
+	}
+	var late []wire.Message
+	w.lose = func(from, _ *director, m wire.Message) bool {
+		if from == d2 {
+			late = append(late, m)
+		}
+		return from == d2
+	}
+	d2.must(h)
+	change := d1.begin(UpdateBackend{Addr: testBackend(1), VHosts: 0})
+	d1.begin(Rebalance{})
+	w.run(2 * time.Second)
+	if _, done := d1.done[change]; done {
+		t.Fatal("d2 has confirmed the change already; the test shows nothing")
+	}
+	w.lose = nil
+	for _, m := range late {
+		d1.hears(d2, m)
+	}
+	w.until("it is over", 10*time.Second, func() bool {
+		row, _ := d1.core.table.Row(testBackend(1))
+		return !row.Rebalance.Value.On
+	})
+	if m := d1.live(h); m.Backend == testBackend(1) {
+		t.Errorf("it is over, and the user has %+v", m)
+	}
+}
+
 // acting are the directors that act for all.
 func (w *world) acting() (names []string) {
 	for _, d := range w.directors {

@@ -95,7 +95,8 @@ func (t *Task) Found(m directory.Mapping) {
 	t.sorted = false
 }
 
-// Spared notes a user that is not to be moved yet, since the mapping may expire in time.
+// Spared notes a user that is not to be moved yet, since the mapping may expire in time, or of whom
+// this director may not know yet.
 func (t *Task) Spared() { t.found++ }
 
 // Over reports whether a whole pass has found nobody, and no move is under way.
