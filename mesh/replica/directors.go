@@ -6,6 +6,7 @@ import (
 
 	"directormesh/directory"
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
@@ -43,6 +44,7 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 		}
 		if !removed && len(c.peers.all) > 0 {
 			c.admission.joinAgain(now)
+			c.offerFromOutside(now)
 		}
 	}
 	for _, p := range c.peers.all {
@@ -55,6 +57,18 @@ func (c *Core) applyRemovals(now mono.Time, applied directory.Change) {
 	for _, row := range applied.Directors {
 		c.dialAdded(row.Addr)
 	}
+}
+
+// offerFromOutside has this director offer the members that let it in again what it took in since
+// it was together with them: it may have heard of its removal long after, and have gone on until
+// then with others that are no more.
+func (c *Core) offerFromOutside(now mono.Time) {
+	whole, _ := c.wholeNow(now)
+	since := logs.Since(whole)
+	if h := c.admission.holds; h != nil {
+		since = min(since, h.since)
+	}
+	c.admission.holds = &holdings{since: since}
 }
 
 // dialAdded dials a director that an operator has just added. It may have been removed before, and

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
@@ -210,5 +211,37 @@ func TestNamedPeersAreDialledAtOnce(t *testing.T) {
 	w.run(3 * time.Second)
 	if diff := cmp.Diff(map[string]int{"d3": 1, "d4": 1}, dialled); diff != "" {
 		t.Errorf("dialled (-want +got):\n%s", diff)
+	}
+}
+
+// A director hears of its removal only when a long split ends. On its side another one has died that
+// had moved a user. Let in again it offers the mesh that user too: its own log says nothing of that,
+// and of the log of the dead one nobody tells after so long.
+func TestLetInAgainWithWhatOthersLack(t *testing.T) {
+	const h = 5
+	w := newWorld(t)
+	for _, name := range []string{"d1", "d2", "d3", "d4"} {
+		w.startLong(name)
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+	d1, d3, d4 := w.directors[0], w.directors[2], w.directors[3]
+	w.split(w.directors[:2], w.directors[2:])
+	w.run(failAfter + 2*time.Second)
+	d1.order(SetDirectorRemoved{Addr: d3.core.cfg.Addr, Removed: true})
+	moved := another(d4.must(h))
+	d4.order(Move{Hash: h, Backend: moved, Wait: true})
+	d4.crash()
+	w.run(logs.GoneReported + time.Minute)
+	w.heal()
+	w.until("d3 hears", 5*time.Second, func() bool { return d3.core.admission.removed })
+	w.run(time.Second)
+	d1.order(SetDirectorRemoved{Addr: d3.core.cfg.Addr})
+	w.until("d3 is in", 5*time.Second, func() bool {
+		return d3.core.synced() && d3.core.peers.all.live() == 2
+	})
+	for _, d := range w.directors[:3] {
+		if got := d.must(h); got != moved {
+			t.Errorf("%s answers %v, want %v", d.name, got, moved)
+		}
 	}
 }
