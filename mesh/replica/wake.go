@@ -65,6 +65,9 @@ func (c *Core) postpone(late time.Duration) {
 	if a.coldSince != 0 {
 		a.coldSince = a.coldSince.Add(late)
 	}
+	if a.refusedAt != 0 {
+		a.refusedAt = a.refusedAt.Add(late)
+	}
 	a.named.Postpone(late)
 	c.barrier.Postpone(late)
 	c.logs.Postpone(late)
@@ -78,6 +81,7 @@ func (c *Core) postpone(late time.Duration) {
 	c.agreements = health.Agreements{} // nobody agreed with us meanwhile
 	for _, p := range c.peers.all {
 		p.Postpone(late)
+		p.seenAt = p.seenAt.Add(late)
 		if p.behindAt != 0 {
 			p.behindAt = p.behindAt.Add(late)
 		}
