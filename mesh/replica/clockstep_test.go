@@ -640,6 +640,81 @@ func TestStepOfWhatIsLoaded(t *testing.T) {
 	}
 }
 
+// What a director has loaded and moved by a step it does not load again as it was if it dies soon
+// after. It would win over what all have meanwhile: of mappings the earlier one does, of commands
+// the later one.
+func TestStepOfWhatIsLoadedIsKept(t *testing.T) {
+	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
+		w := splitWithClocksApart(t, 10*time.Minute, ahead)
+		d4 := w.directors[3]
+		d4.must(901)
+		if _, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(2 * time.Second)
+		made := d4.live(901)
+		d4.crash()
+		w.run(30 * time.Second)
+		w.healsAtOnce()
+		d4.boots(false)
+		w.until("d4 is back", 5*time.Second, d4.core.synced)
+		w.run(2 * time.Second)
+		moved := d4.live(901)
+		row, _ := d4.core.table.Row(testBackend(1))
+		if moved.Stamp == made.Stamp {
+			t.Fatalf("%v ahead: d4 has %+v as it was, the test shows nothing", ahead, moved)
+		}
+		d4.crash()
+		w.run(time.Second)
+		d4.boots(false)
+		if m, _ := d4.dir.Find("", 901, 0); m != moved {
+			t.Errorf("%v ahead: d4 has kept %+v, had %+v", ahead, m, moved)
+		}
+		if r, _ := d4.core.table.Row(testBackend(1)); r.VHosts != row.VHosts {
+			t.Errorf("%v ahead: d4 has kept %+v, had %+v", ahead, r.VHosts, row.VHosts)
+		}
+		w.until("d4 is back again", 5*time.Second, d4.core.synced)
+		w.run(time.Second)
+		for _, d := range w.directors {
+			if m := d.live(901); m != moved {
+				t.Errorf("%v ahead: %s has %+v, had %+v", ahead, d.name, m, moved)
+			}
+		}
+	}
+}
+
+// The data directory is written anew if a step before anything was said may have moved something
+// that it holds, and only then: that takes time in which nothing is kept.
+func TestStepWritesTheDiskAnew(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		by           time.Duration
+		whole, until time.Duration // after the time that is stepped to; 0: never
+		anew         bool
+	}{
+		{"drifted", -20 * time.Second, -time.Hour, -time.Minute, true},
+		{"not by so much", -20 * time.Second, -time.Minute, -time.Minute, false},
+		{"a disk that lacks all", -20 * time.Second, 0, -time.Minute, false},
+		{"just ahead", -20 * time.Second, -time.Minute, ownAhead + 500*time.Millisecond, true},
+		{"forward", 20 * time.Second, -time.Minute, -time.Minute, false},
+	} {
+		w := onDisks(t, 1)
+		c := w.directors[0].core
+		w.now = w.now.Add(time.Hour)
+		c.admission.bootstrapped, c.log = false, logs.Own{}
+		then := c.clock.At(w.now).Add(test.by)
+		c.disk = &disk{until: then.Add(test.until)}
+		if test.whole != 0 {
+			c.disk.whole = then.Add(test.whole)
+		}
+		before := c.lastKeep
+		c.step(w.now, test.by)
+		if anew := c.lastKeep != before; anew != test.anew {
+			t.Errorf("%s: written anew: %v, want %v", test.name, anew, test.anew)
+		}
+	}
+}
+
 // A director dies in a split, and starts from its data directory with a wall clock that is off. Its
 // mesh time is off then, but not what the disk holds: that stays as it was stamped, and what was
 // ordered keeps its place in the order.

@@ -59,6 +59,8 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 		c.logs.Ended(now, ended, last)
 		c.admission.holds = &holdings{since: logs.Since(after.Time())}
 		c.keep(nil)
+	} else if c.diskMoves(now, offset) {
+		c.keep(nil)
 	} // else it has said nothing yet: peers learn of the step by the next beat
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
@@ -88,6 +90,13 @@ func (c *Core) diskDrifted(now mono.Time, offset time.Duration) bool {
 	}
 	theirs := c.clock.At(now).Add(offset)
 	return offset.Abs() <= meshtime.MayBeApart(theirs.Sub(c.disk.whole))
+}
+
+// diskMoves reports whether a step may move something that our data directory holds. It holds that
+// as it was, so that all of it has to be kept anew.
+func (c *Core) diskMoves(now mono.Time, offset time.Duration) bool {
+	latest := c.clock.At(now).Add(offset + ownAhead)
+	return c.diskDrifted(now, offset) || c.disk != nil && c.disk.until > latest
 }
 
 // momentInCommon is when we last had the time of the peers that we are about to step to. If we met
