@@ -715,6 +715,102 @@ func TestStepWritesTheDiskAnew(t *testing.T) {
 	}
 }
 
+// A director dies on a side of a long split that is ahead, and starts from its data directory on
+// the other one. What the disk holds lies ahead of mesh time there. Since it moves, as at the peer
+// that stayed, it is not set aside: the director knows what it answered, and what only it was told.
+func TestDiskOfASideThatIsAhead(t *testing.T) {
+	const ahead = 8 * time.Second
+	w := splitWithClocksApart(t, 14*time.Minute, ahead)
+	d4, d5 := w.directors[3], w.directors[4]
+	if _, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+		t.Fatal(err)
+	}
+	d4.must(901)
+	w.run(2 * time.Second)
+	made := d4.live(901)
+	d4.crash()
+	w.run(time.Second)
+	w.heal()
+	w.split(w.directors[:4], w.directors[4:])
+	d4.boots(false)
+	w.until("d4 is back", 10*time.Second, d4.core.synced)
+	w.run(2 * time.Second)
+	if d4.mentions("lies ahead") {
+		t.Error("it has set its disk aside")
+	}
+	moved := d4.live(901)
+	if off := (moved.Stamp.Time().Sub(made.Stamp.Time()) + ahead).Abs(); off > time.Second {
+		t.Errorf("d4 had %+v and has %+v", made, moved)
+	}
+	d4.crash()
+	w.run(time.Second)
+	d4.boots(false)
+	if m, _ := d4.dir.Find("", 901, 0); m != moved {
+		t.Errorf("d4 kept %+v, had %+v", m, moved)
+	}
+	w.until("d4 is back again", 10*time.Second, d4.core.synced)
+	if d4.core.counters.ClockSteps > 0 {
+		t.Error("d4 has stepped again")
+	}
+	w.healsAtOnce()
+	for _, d := range w.directors {
+		if m := d.live(901); m != moved {
+			t.Errorf("%s has %+v, d4 had %+v", d.name, m, moved)
+		}
+		if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != 7 {
+			t.Errorf("%s has %+v", d.name, row.VHosts)
+		}
+	}
+	if d5.core.counters.ClockSteps == 0 {
+		t.Error("d5 has not stepped, the test shows nothing")
+	}
+}
+
+// The wall clock is off, too, as a director starts on the other side with what lies ahead there. An
+// hour ahead nothing tells what the disk is off by, and it is set aside; an hour behind, mesh time
+// goes on from where the disk ends. Whatever comes of it, nothing lies ahead, and all agree.
+func TestWrongWallClockOnTheOtherSide(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, -time.Second, time.Second / 2, time.Hour} {
+		w := splitWithClocksApart(t, 14*time.Minute, 8*time.Second)
+		d4, d5 := w.directors[3], w.directors[4]
+		if _, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 7}); err != nil {
+			t.Fatal(err)
+		}
+		d4.must(901)
+		w.run(2 * time.Second)
+		d4.crash()
+		d5.crash()
+		w.run(time.Second)
+		w.heal()
+		d4.boots(false, func(c *Config) { c.Wall = c.Wall.Add(off) })
+		w.until("d4 is back", 10*time.Second, d4.core.synced)
+		w.run(2 * time.Second)
+		if aside := d4.mentions("lies ahead"); aside != (off == time.Hour) {
+			t.Errorf("off by %v: set aside: %v", off, aside)
+		}
+		if _, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 8}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		want, status := d4.dir.Find("", 901, d4.core.MeshTime(w.now))
+		if known := status == directory.Live; known != (off != time.Hour) {
+			t.Errorf("off by %v: 901 is %v", off, status)
+		}
+		for _, d := range w.directors[:4] {
+			m, _ := d.dir.Find("", 901, d.core.MeshTime(w.now))
+			if m != want || m.Stamp > d.core.clock.At(w.now).Tick() {
+				t.Errorf("off by %v: %s has %+v, want %+v", off, d.name, m, want)
+			}
+			if r, _ := d.core.table.Row(testBackend(1)); r.VHosts.Value != 8 {
+				t.Errorf("off by %v: %s has %+v", off, d.name, r.VHosts)
+			}
+			if n := d.core.Counters().Exclusions; n != 0 {
+				t.Errorf("off by %v: %s has excluded %d peers", off, d.name, n)
+			}
+		}
+	}
+}
+
 // A director dies in a split, and starts from its data directory with a wall clock that is off. Its
 // mesh time is off then, but not what the disk holds: that stays as it was stamped, and what was
 // ordered keeps its place in the order.

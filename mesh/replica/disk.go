@@ -334,7 +334,8 @@ func (c *Core) diskState() diskState {
 }
 
 // setAside drops what came from the data directory, because it lies ahead of the mesh time of the
-// others: nothing could be written over it, and it would outlast all.
+// others: nothing could be written over it, and it would outlast all. What lay ahead because the
+// sides of a split drifted apart has moved by the step, and is of use.
 func (c *Core) setAside(now mono.Time) {
 	d := c.disk
 	if d == nil || c.admission.bootstrapped || d.until <= c.clock.At(now).Add(maxAhead) {

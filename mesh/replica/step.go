@@ -65,7 +65,8 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 	// Since then we have stamped nothing: what lies later came from peers. If we never answered,
 	// all did.
 	until := c.clock.At(c.admission.unsyncedAt)
-	if c.diskDrifted(now, offset) { // what it holds was stamped by the time of one side of a split
+	drifted := c.diskDrifted(now, offset)
+	if drifted { // what it holds was stamped by the time of one side of a split
 		until = max(until, c.disk.until)
 	}
 	c.slew(offset)
@@ -74,7 +75,11 @@ func (c *Core) step(now mono.Time, offset time.Duration) {
 		p.clock.Stepped(after, offset)
 	}
 	c.stepApart(after, offset)
-	c.moveStamped(after, until, c.clock.At(now).Add(ownAhead), meshtime.WholeSeconds(offset))
+	by := meshtime.WholeSeconds(offset)
+	c.moveStamped(after, until, c.clock.At(now).Add(ownAhead), by)
+	if drifted && rowsMove(by) && c.disk.until > after.Time() {
+		c.disk.until = max(c.disk.until.Add(by), after.Time()) // so it need not be set aside
+	}
 	c.restartMoves(now)
 	c.digests = digests.Set{}
 	c.setAside(now)
@@ -151,6 +156,12 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 	return common
 }
 
+// isLong reports whether a step is a long one back.
+func isLong(by time.Duration) bool { return by < -ownAhead }
+
+// rowsMove reports whether all rows move by a step that were stamped since the moment in common.
+func rowsMove(by time.Duration) bool { return by >= 0 || isLong(by) }
+
 // moveStamped moves what was stamped here in this life after one moment and not after another; by a
 // long step back also what peers stamped, and by any step what lies after the latest that we may
 // send.
@@ -161,8 +172,8 @@ func (c *Core) moveStamped(
 	if all {
 		after, last = 0, math.MaxUint32
 	}
-	long := by < -ownAhead
-	rowsMove := by >= 0 || long || all
+	long := isLong(by)
+	rowsMove := rowsMove(by) || all
 	floor := directory.StampAt(after.Time())
 	moved := func(s directory.Stamp) directory.Stamp {
 		ours := c.own.Contains(s) || long && s.Tick() <= last || s.Time() > latest || all
