@@ -71,7 +71,8 @@ func (c *Core) noteApart(apart []wire.Apart) {
 // togetherBefore is up to when we had one mesh time with a peer that we have not met ourselves, or
 // not since our start, and whether the peer is still in the life that it had then: as those said
 // that let us in, or else as the data directory says; 0 if none does. This counts only if mesh time
-// has not changed by more since then than it may have drifted.
+// has not changed by more since then than it may have drifted. One that was with us then and has
+// stepped since has the time of those that were apart.
 func (c *Core) togetherBefore(p *peer, drifted bool) (until directory.Micros, goesOn bool) {
 	if told, ok := c.apart[p.name]; ok {
 		return told.Together.Micros(), told.Director.Boot == p.boot
@@ -80,8 +81,20 @@ func (c *Core) togetherBefore(p *peer, drifted bool) (until directory.Micros, go
 		if was := c.disk.hadApart(p); was.Name != "" {
 			return c.disk.whole.Micros(), was.Boot == p.boot
 		}
+		if c.hasStepped(p) {
+			return c.disk.whole.Micros(), false
+		}
 	}
 	return 0, false
+}
+
+// hasStepped reports whether a director that was with us when the disk was last synced has stepped
+// since: its process is the one of then, its life is another.
+func (c *Core) hasStepped(p *peer) bool {
+	return c.clock.At(p.began) < c.disk.until &&
+		slices.ContainsFunc(c.disk.live, func(was wire.Peer) bool {
+			return was.Name == p.name && was.Boot != p.boot
+		})
 }
 
 // stepApart follows a step of our mesh time, as meshtime.Peer.Stepped does.

@@ -640,6 +640,73 @@ func TestStepOfWhatIsLoaded(t *testing.T) {
 	}
 }
 
+// The first that a director meets, as it starts from its data directory after a long split, is the
+// peer that was with it then. That has stepped meanwhile, to the time of those that were apart. So
+// it tells as well as they do what is to be moved.
+func TestStepToTheTimeOfAPeerThatHasStepped(t *testing.T) {
+	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
+		w := splitWithClocksApart(t, 10*time.Minute, ahead)
+		d1, d4, d5 := w.directors[0], w.directors[3], w.directors[4]
+		d4.must(901)
+		for i, d := range []*director{d4, d1} {
+			op := UpdateBackend{Addr: testBackend(1), VHosts: 7 + i}
+			if _, err := d.do(op); err != nil {
+				t.Fatal(err)
+			}
+			w.run(2 * time.Second)
+		}
+		d4.crash()
+		w.run(30 * time.Second)
+		w.healsAtOnce()
+		want := d5.live(901)
+		w.split(w.directors[:3], w.directors[3:4])
+		d4.boots(false)
+		w.run(time.Second)
+		if steps := d4.core.counters.ClockSteps; steps != 1 && ahead > 0 {
+			t.Errorf("d4 has stepped %d times", steps)
+		}
+		w.healsAtOnce()
+		for _, d := range w.directors {
+			if m := d.live(901); m != want {
+				t.Errorf("%v ahead: %s has %+v, want %+v", ahead, d.name, m, want)
+			}
+			if row, _ := d.core.table.Row(testBackend(1)); row.VHosts.Value != 8 {
+				t.Errorf("%v ahead: %s has %+v, d1 was told last", ahead, d.name, row.VHosts)
+			}
+		}
+	}
+}
+
+// Who was with us when the disk was synced has stepped since if its process goes on in another life.
+// A process that began later has taken its mesh time from elsewhere.
+func TestHasStepped(t *testing.T) {
+	w := started(t, 3)
+	c := w.directors[0].core
+	w.now = w.now.Add(time.Hour)
+	d2, d3 := c.peers.get("d2"), c.peers.get("d3")
+	synced := c.clock.At(w.now).Add(-time.Minute)
+	for _, test := range []struct {
+		name  string
+		boot  uint64 // of its life now, less that of its life then
+		began time.Duration
+		want  bool
+	}{
+		{"another life", 1, -time.Hour, true},
+		{"the same life", 0, -time.Hour, false},
+		{"another process", 1, -time.Second, false},
+	} {
+		was := d2.self()
+		was.Boot -= test.boot
+		c.disk = &disk{until: synced, live: []wire.Peer{was}}
+		d2.began = w.now.Add(test.began)
+		d3.began = d2.began
+		if got := c.hasStepped(d2); got != test.want || c.hasStepped(d3) {
+			t.Errorf("%s: has stepped: %v, want %v; d3: %v", test.name, got, test.want,
+				c.hasStepped(d3))
+		}
+	}
+}
+
 // What a director has loaded and moved by a step it does not load again as it was if it dies soon
 // after. It would win over what all have meanwhile: of mappings the earlier one does, of commands
 // the later one.
