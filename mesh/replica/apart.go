@@ -14,7 +14,8 @@ import (
 // from its peers both sides have in common up to when the split began, and their mesh time too. So
 // those that let it in say whom they are apart from, and since when. The joiner needs that if they
 // are gone when the split heals: as it steps to the time of the others it moves what they would
-// have moved (step.go). It also lacks of the others what they lacked (keep.go).
+// have moved (step.go). It also lacks of the others what they lacked (keep.go). And it names to its
+// operators whom they name.
 
 // wasWith reports whether we have been together with a peer that may go on where we do not hear it.
 func (c *Core) wasWith(p *peer) bool {
@@ -66,6 +67,46 @@ func (c *Core) noteApart(apart []wire.Apart) {
 			c.apart[name] = a
 		}
 	}
+}
+
+// failedUnmet adds to names the directors that count as failed although we have not met them since
+// we started: those from which we were told that the mesh is apart, for as long as the others name
+// them too; and those that our data directory speaks of, if a peer counts them. Without that they
+// may have left while we were away. Whoever joins is neither: it answers nothing before it meets
+// us.
+func (c *Core) failedUnmet(now mono.Time, names []string) []string {
+	unmet := func(who wire.Peer) {
+		// a director that goes by another name now is not missed by its former one
+		if c.peers.get(who.Name) == nil && !c.table.Removed(who.Addr) &&
+			who.Addr != c.cfg.Addr && !c.peers.all.anyAt(who.Addr) &&
+			!slices.Contains(names, who.Name) {
+			names = append(names, who.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.apart)) {
+		if told := c.apart[name]; c.clock.At(now).Sub(told.Together) <= forgetDead {
+			unmet(told.Director)
+		}
+	}
+	onDisk := make(map[string]wire.Peer)
+	if d := c.disk; d != nil {
+		for _, who := range slices.Concat(d.live, d.apart) {
+			if c.peers.get(who.Name) == nil {
+				onDisk[who.Name] = who
+			}
+		}
+	}
+	for _, p := range c.peers.all {
+		if len(onDisk) == 0 || !c.vouches(p) {
+			continue // each may count hundreds
+		}
+		for l := range p.counts {
+			if who, was := onDisk[l.Name]; was {
+				unmet(who)
+			}
+		}
+	}
+	return names
 }
 
 // togetherBefore is up to when we had one mesh time with a peer that we have not met ourselves, or

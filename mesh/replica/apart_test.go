@@ -2,6 +2,8 @@ package replica
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +51,171 @@ func TestToldWhoIsApart(t *testing.T) {
 	})
 	if _, still := d4.core.apart["d3"]; still {
 		t.Error("d4 still has what it was told of d3")
+	}
+}
+
+// What is ordered at a director that began anew in a split names those of the other side, whom it
+// has not met. Those that let it in named them to it. Alone with its data directory it cannot know
+// whether they left while it was away: it names them as soon as it meets one that counts them.
+func TestThoseBehindOneThatIsMetAreNamed(t *testing.T) {
+	told, alone := started(t, 5), onDisks(t, 3)
+	for _, test := range []struct {
+		name  string
+		w     *world
+		side  int      // so many are on this side of the split, and the last of them begins anew
+		apart []string // who is named in the split
+	}{
+		{"with others", told, 3, []string{"d4", "d5"}},
+		{"alone with its disk", alone, 1, nil},
+	} {
+		w := test.w
+		side, others := w.directors[:test.side], w.directors[test.side:]
+		anew, comes, behind := side[test.side-1], others[0], others[1]
+		w.split(side, others)
+		w.run(failAfter + time.Second)
+		anew.crash()
+		anew.boots(test.side == 1)
+		w.until("it is back", 10*time.Second, anew.core.synced)
+		update := func(when string, want []string) {
+			t.Helper()
+			out, err := anew.do(UpdateBackend{Addr: testBackend(1), VHosts: 5 + len(want)})
+			if err != nil || !slices.Equal(out.FailedPeers, want) {
+				t.Errorf("began anew %s, %s: %v failed, error %v; want %v", test.name, when,
+					out.FailedPeers, err, want)
+			}
+		}
+		update("in the split", test.apart)
+		w.heal()
+		w.split(w.directors[:test.side-1], others)
+		w.split(side, others[1:])
+		w.lose = func(from, to *director, m wire.Message) bool { // so that the other one asks
+			beat, ok := m.(*wire.Beat)
+			return ok && from == comes && to == anew && beat.Synced && beat.Echo != 0
+		}
+		w.until("one of the other side is back", 5*time.Second, func() bool {
+			p := anew.core.peers.get(comes.name)
+			return anew.core.synced() && p != nil && p.live && p.Counted
+		})
+		if !behind.core.synced() || !comes.core.peers.get(behind.name).Counted ||
+			len(anew.core.peers.unmet) > 0 {
+			t.Fatal("it does not count the one behind it, or has for long; this shows nothing")
+		}
+		update("one is back", []string{behind.name})
+		w.lose = nil
+		w.heal()
+		w.until("all have met", time.Minute, w.allSynced)
+		update("all have met", nil)
+	}
+}
+
+// Who is apart is named for as long as the others remember it, and if we do not know better.
+func TestWhichOfThoseApartAreNamed(t *testing.T) {
+	w, d4, _ := toldOfThree(t)
+	c := d4.core
+	addr, long := c.apart["d3"].Director.Addr, forgetDead
+	ago := func(ago time.Duration) directory.Time { return c.MeshTime(w.now).Add(-ago) }
+	told := func(name string, addr netip.AddrPort, at directory.Time) wire.Apart {
+		return wire.Apart{Director: wire.Peer{Name: name, Addr: addr}, Together: at}
+	}
+	for _, test := range []struct {
+		name  string
+		told  wire.Apart
+		named bool
+	}{
+		{"apart", told("d3", addr, ago(time.Hour)), true},
+		{"a day ago", told("d3", addr, ago(long)), true},
+		{"longer ago", told("d3", addr, ago(long+time.Millisecond)), false},
+		{"we have met it", told("d1", addr, ago(time.Hour)), false},
+		{"it goes by our name now", told("d3", c.cfg.Addr, ago(time.Hour)), false},
+		{"it goes by another one", told("d3", c.peers.get("d1").addr, ago(time.Hour)), false},
+	} {
+		c.apart = map[string]wire.Apart{test.told.Director.Name: test.told}
+		for _, before := range [][]string{nil, {"d3"}} {
+			want := slices.Clone(before)
+			if test.named {
+				want = []string{"d3"}
+			}
+			if got := c.failedUnmet(w.now, slices.Clone(before)); !slices.Equal(got, want) {
+				t.Errorf("%s: %v beside %v, want %v", test.name, got, before, want)
+			}
+		}
+	}
+	c.apart = nil
+	c.disk = &disk{live: []wire.Peer{{Name: "d3", Addr: addr}}}
+	d1 := c.peers.get("d1")
+	for _, test := range []struct {
+		name     string
+		counts   string // whom d1 counts
+		stranger bool
+		named    bool
+	}{
+		{"it may have left", "d2", false, false}, {"it is counted", "d3", false, true},
+		{"a stranger counts it", "d3", true, false},
+	} {
+		d1.counts = map[wire.Life]bool{{Name: test.counts, Boot: 7}: true}
+		d1.mesh.ID = c.table.Mesh()
+		if test.stranger {
+			d1.mesh.ID++
+		}
+		if got := c.failedUnmet(w.now, nil); slices.Equal(got, []string{"d3"}) != test.named {
+			t.Errorf("on the disk, and %s: %v is named", test.name, got)
+		}
+	}
+	d1.mesh.ID = c.table.Mesh()
+	c.apart = map[string]wire.Apart{"d3": told("d3", addr, ago(time.Hour))}
+	out, err := w.directors[0].do(SetDirectorRemoved{Addr: addr, Removed: true})
+	if err != nil || len(out.FailedPeers) > 0 {
+		t.Fatal(out, err)
+	}
+	if got := c.failedUnmet(w.now, nil); len(got) > 0 {
+		t.Errorf("%v is named, which was removed", got)
+	}
+}
+
+// One that dials us once and never answers where it says that it can be reached is apart as before.
+func TestOneThatOnlyDialledStaysApart(t *testing.T) {
+	w, d4, _ := toldOfThree(t)
+	d3 := w.directors[2]
+	delete(w.cut, [2]string{"d3", "d4"})
+	w.until("d3 has dialled d4", 5*time.Second, func() bool {
+		return d4.core.peers.get("d3") != nil
+	})
+	w.split([]*director{d3}, []*director{d4})
+	w.run(forgetUnmet + 10*time.Second)
+	if d4.core.peers.get("d3") != nil {
+		t.Fatal("d4 remembers that d3 has dialled; the test shows nothing")
+	}
+	out, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+	if err != nil || !slices.Equal(out.FailedPeers, []string{"d3"}) {
+		t.Errorf("done although %v failed, error %v; want d3 named", out.FailedPeers, err)
+	}
+}
+
+// Where nobody is apart, nobody is named: not whoever has just joined, nor who has left since, be
+// it before it has been together with one that was told of it.
+func TestNobodyIsNamedWithoutNeed(t *testing.T) {
+	w, d4, _ := toldOfThree(t)
+	d3, told := w.directors[2], d4.core.apart["d3"]
+	w.heal()
+	w.until("all have met", 20*time.Second, w.allSynced)
+	d4.core.apart["d3"] = told
+	d3.leave()
+	w.run(forgetLeft + time.Second)
+	if d4.core.peers.get("d3") != nil || len(d4.core.apart) > 0 {
+		t.Errorf("d4 remembers d3, which has left: %+v", d4.core.apart)
+	}
+	for _, name := range []string{"d5", "d6", "d7"} {
+		joins := w.start(name)
+		w.until(name+" has joined", 10*time.Second, joins.core.synced)
+		for _, d := range w.directors {
+			if d == d3 {
+				continue
+			}
+			out, err := d.do(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+			if err != nil || len(out.FailedPeers) > 0 {
+				t.Errorf("%s has joined: %s names %v, error %v", name, d.name, out.FailedPeers, err)
+			}
+		}
 	}
 }
 

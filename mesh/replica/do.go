@@ -368,7 +368,8 @@ func (c *Core) endOperation(id uint64, err error) {
 	delete(c.ops, id)
 	if err == nil {
 		lacksIt := func(p *peer) bool { return c.sameMesh(p) && !o.holds(p.name) }
-		o.outcome.FailedPeers = c.peers.failed(o.outcome.FailedPeers, c.table.Removed, lacksIt)
+		names := c.peers.failed(o.outcome.FailedPeers, c.table.Removed, lacksIt)
+		o.outcome.FailedPeers = c.failedUnmet(c.lookups.LastInput(), names)
 		slices.Sort(o.outcome.FailedPeers)
 	}
 	c.emit(AdminDone{ID: id, Outcome: o.outcome, Err: err})

@@ -204,6 +204,9 @@ func (c *Core) checkPeers(now mono.Time) {
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.With())
 			c.peers.remove(p)
+			if p.left { // nobody is apart from it any more
+				delete(c.apart, p.name)
+			}
 		}
 		if p.live {
 			p.seenAt = now
