@@ -677,7 +677,8 @@ func TestStepToTheTimeOfAPeerThatHasStepped(t *testing.T) {
 	}
 }
 
-// Who was with us when the disk was synced has stepped since if its process goes on in another life.
+// Who was with us when the disk was synced has stepped since if its process goes on in another
+// life.
 // A process that began later has taken its mesh time from elsewhere.
 func TestHasStepped(t *testing.T) {
 	w := started(t, 3)
