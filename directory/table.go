@@ -130,6 +130,16 @@ func (t *Table) Join(id MeshID) {
 	t.dropConfigured()
 }
 
+// FirstStamp is the stamp of what somebody says who knows of nothing that others have said of a
+// backend: all that was said elsewhere is later, and holds. Once tombstones were dropped for space
+// an early stamp would pass for that of a backend removed long ago: then it is the stamp of now.
+func (t *Table) FirstStamp(now Stamp) Stamp {
+	if t.lastDropped != 0 {
+		return now
+	}
+	return 1
+}
+
 // Row returns what the table knows of a backend, present or not.
 func (t *Table) Row(addr netip.Addr) (BackendRow, bool) {
 	row, ok := t.backends[addr]

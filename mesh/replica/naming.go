@@ -188,6 +188,8 @@ func (n *naming) nameView(now mono.Time) names.View {
 }
 
 // addNamed adds the backends that most directors see, and those that have come under another name.
+// What it says of a backend that nobody has named here is not of now: an operator may have added it
+// otherwise where we do not hear it yet, or removed it again, and that holds.
 func (n *naming) addNamed(now mono.Time) {
 	if len(n.verdict.Add)+len(n.verdict.Adopt) == 0 {
 		return
@@ -198,7 +200,7 @@ func (n *naming) addNamed(now mono.Time) {
 	}
 	whole := directory.Change{Mesh: n.table.Mesh()}
 	after := n.table.Clone()
-	add := func(a names.Address, vhosts *int) {
+	add := func(a names.Address, stamp directory.Stamp, vhosts *int) {
 		key := n.verdict.Keys[a.Addr]
 		change, err := after.Add(stamp, n.cfg.Name, a.Addr, key.Name, key.Tag, vhosts)
 		if err != nil {
@@ -219,10 +221,10 @@ func (n *naming) addNamed(now mono.Time) {
 	}
 	for _, a := range n.verdict.Add {
 		vhosts := a.VHosts
-		add(a, &vhosts)
+		add(a, n.table.FirstStamp(stamp), &vhosts)
 	}
 	for _, addr := range n.verdict.Adopt {
-		add(names.Address{Target: ring.Target{Addr: addr}}, nil)
+		add(names.Address{Target: ring.Target{Addr: addr}}, stamp, nil)
 	}
 	n.writeNamed(now, whole, stamp)
 }

@@ -360,3 +360,47 @@ func TestNamesFillTheTable(t *testing.T) {
 		t.Errorf("%d backends; logged %d times", n, logged)
 	}
 }
+
+// On either side of a split a name gets an address. On one side an operator takes it out again, or
+// gives it another weight, before it is added on the other side. What the operator said holds.
+func TestNamesOnBothSidesOfASplit(t *testing.T) {
+	for _, test := range []struct {
+		op   Operation
+		want int // vhosts; 0: it is removed
+	}{
+		{RemoveBackend{Addr: testBackend(5)}, 0},
+		{UpdateBackend{Addr: testBackend(5), VHosts: 7}, 7},
+	} {
+		w := namers(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		w.split([]*director{d1}, []*director{d2})
+		vhosts := func(d *director) int {
+			row, _ := d.core.table.Row(testBackend(5))
+			if !row.Presence.Value.Present {
+				return 0
+			}
+			return row.VHosts.Value
+		}
+		w.answer = func(d *director) (found []int, problem string) {
+			if d == d1 {
+				return []int{1, 2, 3, 4, 5}, ""
+			}
+			return []int{1, 2, 3, 4}, ""
+		}
+		w.look(failAfter + 3*time.Second)
+		d1.order(test.op)
+		w.all(1, 2, 3, 4, 5)
+		w.look(3 * time.Second)
+		if vhosts(d1) != test.want || vhosts(d2) != 100 {
+			t.Fatalf("%T: before they meet they have %d and %d", test.op, vhosts(d1), vhosts(d2))
+		}
+		w.heal()
+		w.until("all synced", 10*time.Second, w.allSynced)
+		w.look(3 * time.Second)
+		for _, d := range w.directors {
+			if got := vhosts(d); got != test.want {
+				t.Errorf("%T: %s has %d vhosts, want %d", test.op, d.name, got, test.want)
+			}
+		}
+	}
+}
