@@ -214,9 +214,9 @@ func TestNamedPeersAreDialledAtOnce(t *testing.T) {
 	}
 }
 
-// A director hears of its removal only when a long split ends. On its side another one has died that
-// had moved a user. Let in again it offers the mesh that user too: its own log says nothing of that,
-// and of the log of the dead one nobody tells after so long.
+// A director hears of its removal only when a long split ends. On its side another one has died
+// that had moved a user. Let in again it offers the mesh that user too: its own log says nothing of
+// that, and of the log of the dead one nobody tells after so long.
 func TestLetInAgainWithWhatOthersLack(t *testing.T) {
 	const h = 5
 	w := newWorld(t)
