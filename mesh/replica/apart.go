@@ -15,11 +15,18 @@ import (
 // those that let it in say whom they are apart from, and since when. The joiner needs that if they
 // are gone when the split heals: as it steps to the time of the others it moves what they would
 // have moved (step.go). It also lacks of the others what they lacked (keep.go). And it names to its
-// operators whom they name.
+// operators whom they name. In a split of days a director keeps so itself what it knew of those that
+// it forgets.
 
 // wasWith reports whether we have been together with a peer that may go on where we do not hear it.
 func (c *Core) wasWith(p *peer) bool {
 	return p.togetherAt != 0 && !p.left && !p.stranger && !c.table.Removed(p.addr)
+}
+
+// apart is who the peer is, and up to when we were together with it. Of one that stepped away from
+// our time no moment is in common with what it has now.
+func (p *peer) apart() wire.Apart {
+	return wire.Apart{Director: p.self(), Together: min(p.togetherAt, p.clock.With().Time())}
 }
 
 // apartFrom are the directors that may go on where we do not hear them. After a start these are,
@@ -27,9 +34,7 @@ func (c *Core) wasWith(p *peer) bool {
 func (c *Core) apartFrom(now mono.Time) (apart []wire.Apart) {
 	for _, p := range c.peers.all {
 		if c.wasWith(p) && (!p.live || !p.Counted) {
-			// Of one that stepped away from our time no moment is in common with what it has now.
-			until := min(p.togetherAt, p.clock.With().Time())
-			apart = append(apart, wire.Apart{Director: p.self(), Together: until})
+			apart = append(apart, p.apart())
 		}
 	}
 	unmet := func(was wire.Apart) {

@@ -567,6 +567,36 @@ func TestJoinerInALongSplit(t *testing.T) {
 	}
 }
 
+// In a split of days a director forgets those that it does not hear. With them it had one time until
+// the split, and not until the death of its last peer, which it still knows.
+func TestForgottenInALongSplit(t *testing.T) {
+	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
+		w := splitWithClocksApart(t, 10*time.Minute, ahead)
+		d4, d5 := w.directors[3], w.directors[4]
+		others := w.directors[:3]
+		for _, d := range others {
+			d4.core.peers.get(d.name).seenAt = w.now.Add(-2 * forgetDead)
+		}
+		d4.must(901)
+		made := d4.live(901)
+		w.run(10 * time.Second)
+		for _, d := range others {
+			if d4.core.peers.get(d.name) != nil {
+				t.Fatalf("d4 still knows %s, the test shows nothing", d.name)
+			}
+		}
+		d5.crash()
+		w.run(failAfter + time.Second)
+		w.healsAtOnce()
+		for _, d := range w.directors[:4] {
+			moved := d.live(901).Activity.Time().Sub(made.Activity.Time())
+			if off := (moved + ahead).Abs(); off > time.Second {
+				t.Errorf("%v: at %s 901 has moved by %v", ahead, d.name, moved)
+			}
+		}
+	}
+}
+
 // The last peer of a director in a long split begins anew on the other side. It had the time of
 // this side until just now, but those beside it did not, and their time is what counts.
 func TestPeerGoesOverInALongSplit(t *testing.T) {

@@ -203,9 +203,13 @@ func (c *Core) checkPeers(now mono.Time) {
 			!p.live && !p.out && p.in == 0 && now.Sub(p.seenAt) > p.remembered():
 			c.peerGone(now, p)
 			c.forgottenWith = max(c.forgottenWith, p.clock.With())
+			apart := c.wasWith(p)
 			c.peers.remove(p)
-			if p.left { // nobody is apart from it any more
+			switch {
+			case p.left: // nobody is apart from it any more
 				delete(c.apart, p.name)
+			case apart: // it may come back after a long split
+				c.noteApart([]wire.Apart{p.apart()})
 			}
 		}
 		if p.live {
