@@ -114,7 +114,8 @@ type Core struct {
 	barrier *barrier.Barrier // table changes not yet confirmed by all, and the kept rings
 
 	waiters *waiters.List
-	moves   *moves.Set // that this director runs; and the users that are held for any move
+	relayed waiters.Relayed // what peers may let users in by
+	moves   *moves.Set      // that this director runs; and the users that are held for any move
 	kicks   *kicks.Local
 	ops     map[uint64]*operationState
 	flushes *flushes.Set

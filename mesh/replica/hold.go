@@ -17,12 +17,16 @@ import (
 //
 // What was answered here just now goes ahead of the confirmation: the peer would else take a user
 // whom we have let in for one that has been away.
+//
+// A peer that asked us may give our answer for a moment still: the mover may not count it, and
+// not wait for it. So the confirmation waits until that moment is over.
 func (mo *mover) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	mo.flushOutbox(now)
 	mo.mergeRows(now, staying(m.Blocks), nil)
 	h := mo.answers.Open(now, kicks.HoldID{By: p.life(), ID: m.ID})
 	beaten := rowset.New()
 	seen := make(map[ring.User]bool)
+	var relayed mono.Time
 	mo.mergeRows(now, m.Blocks, func(u ring.User, in directory.Mapping, out directory.Merged) {
 		seen[u] = true
 		if !moves.Same(in, out.Mapping) {
@@ -34,14 +38,35 @@ func (mo *mover) gotHold(now mono.Time, p *peer, m *wire.Hold) {
 	})
 	for _, b := range m.Blocks {
 		for row := range b.All() {
-			// dead here: forgotten meanwhile
-			if u := (ring.User{Tag: b.Tag, Hash: row.Hash}); !seen[u] {
+			u := ring.User{Tag: b.Tag, Hash: row.Hash}
+			relayed = max(relayed, mo.relayed.Until(now, u))
+			if !seen[u] { // dead here: forgotten meanwhile
 				mo.kicks.Note(h.ID, wire.KickCount{Tag: u.Tag, Hash: u.Hash})
 			}
 		}
 	}
 	h.Beaten = beaten.Blocks()
-	mo.send(p, &wire.Held{ID: m.ID, Beaten: h.Beaten})
+	if relayed != 0 {
+		mo.answers.Wait(h, relayed)
+	}
+	mo.confirm(p, h)
+}
+
+// confirm answers a Hold of a peer, unless the answer has to wait.
+func (mo *mover) confirm(p *peer, h *moves.Answer) {
+	if !h.Waits() {
+		mo.send(p, &wire.Held{ID: h.ID.ID, Beaten: h.Beaten})
+	}
+}
+
+// confirmLate gives the answers that have waited for long enough. If the stream is down, they are
+// repeated when it opens again.
+func (mo *mover) confirmLate(now mono.Time) {
+	for _, h := range mo.answers.TakeDue(now) {
+		if p := mo.peers.get(h.ID.By.Name); p != nil && p.life() == h.ID.By {
+			mo.confirm(p, h)
+		}
+	}
 }
 
 // staying are the rows of users who are where a move is to already. They are rows like any others:
@@ -77,7 +102,7 @@ func (mo *mover) kickHeld(h *moves.Answer, u ring.User) {
 // repeatAnswers answers the holds of a peer once more: the answers went out by a stream that broke.
 func (mo *mover) repeatAnswers(now mono.Time, p *peer) {
 	for _, h := range mo.answers.To(now, p.life()) {
-		mo.send(p, &wire.Held{ID: h.ID.ID, Beaten: h.Beaten})
+		mo.confirm(p, h)
 		for _, u := range slices.SortedFunc(maps.Keys(h.Kicks), ring.CompareUsers) {
 			if result := h.Kicks[u]; result != nil {
 				mo.kicks.Note(h.ID, *result)

@@ -28,6 +28,7 @@ type lookupQueue struct {
 	lookups   *lookups.Answers
 	moves     *moves.Set
 	peers     *peers
+	relayed   *waiters.Relayed
 	waiters   *waiters.List
 }
 

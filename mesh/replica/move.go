@@ -14,6 +14,7 @@ import (
 	"directormesh/mesh/replica/internal/moves"
 	"directormesh/mesh/replica/internal/rowset"
 	"directormesh/mesh/replica/internal/tasks"
+	"directormesh/mesh/replica/internal/waiters"
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
@@ -45,6 +46,7 @@ type mover struct {
 	lookups *lookups.Answers
 	moves   *moves.Set
 	peers   *peers
+	relayed *waiters.Relayed
 	table   *directory.Table
 	tasks   *tasks.Set
 }
@@ -200,7 +202,8 @@ func (mo *mover) advance(now mono.Time, m *moves.Move) {
 		mo.release(now, m)
 		return
 	}
-	if m.Phase == moves.Holding && mo.everyAwaited(now, m.HeldBy) {
+	if m.Phase == moves.Holding && mo.relayed.Until(now, m.User) == 0 &&
+		mo.everyAwaited(now, m.HeldBy) {
 		m.Phase, m.HeldAt = moves.Kicking, now
 	}
 	reported := func() bool { return m.ReportedBy("") && mo.everyAwaited(now, m.ReportedBy) }
@@ -382,7 +385,9 @@ func (mo *mover) suspectHolders(now mono.Time, suspect func(p *peer, why string)
 func (mo *mover) checkMoves(now mono.Time) {
 	mo.goOn(now)
 	mo.moves.Pass(now)
+	mo.confirmLate(now)
 	mo.answers.Clean(now)
+	mo.relayed.Clean(now)
 }
 
 // target is where a user belongs by today's ring; the zero address if nowhere.

@@ -77,7 +77,7 @@ func (c *Core) assemble() {
 	c.mover = mover{
 		output: &c.output, moverPort: c, cfg: &c.cfg, clock: &c.clock, dir: c.dir,
 		flushes: c.flushes, hlc: &c.hlc, kicks: c.kicks, lookups: c.lookups, moves: c.moves,
-		peers: &c.peers, table: c.table, tasks: c.tasks,
+		peers: &c.peers, relayed: &c.relayed, table: c.table, tasks: c.tasks,
 	}
 	c.exclusion = exclusion{
 		output: &c.output, exclusionPort: c, admission: &c.admission, barrier: c.barrier,
@@ -91,7 +91,7 @@ func (c *Core) assemble() {
 	c.lookupQueue = lookupQueue{
 		output: &c.output, lookupQueuePort: c, admission: &c.admission, cfg: &c.cfg,
 		clock: &c.clock, counters: &c.counters, dir: c.dir, lookups: c.lookups, moves: c.moves,
-		peers: &c.peers, waiters: c.waiters,
+		peers: &c.peers, relayed: &c.relayed, waiters: c.waiters,
 	}
 	c.snapshotting = snapshotting{
 		output: &c.output, snapshottingPort: c, admission: &c.admission, cfg: &c.cfg,

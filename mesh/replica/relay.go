@@ -59,6 +59,7 @@ func (lq *lookupQueue) reply(now mono.Time, p *peer, id uint64, u ring.User) {
 		lq.send(p, &wire.LookupReply{ID: id, Failed: true})
 		return
 	}
+	lq.relayed.Note(now, u)
 	lq.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})
 }
 

@@ -26,12 +26,18 @@ type Answer struct {
 	Beaten []wire.Block                  // rows that beat those of the Hold here
 	Kicks  map[ring.User]*wire.KickCount // nil: under way
 	at     mono.Time                     // when the Hold first came
+
+	after mono.Time // it is not given before this moment is over; 0: at once
 }
+
+// Waits reports whether the answer is not to be given yet.
+func (h *Answer) Waits() bool { return h.after != 0 }
 
 // Answers are those for the Holds of others, kept a while in case a Hold comes again, or the answer
 // has to be sent again. The zero value holds none.
 type Answers struct {
 	byHold    map[kicks.HoldID]*Answer
+	waiting   []*Answer // those that are not given yet
 	cleanedAt mono.Time
 }
 
@@ -49,6 +55,27 @@ func (a *Answers) Open(now mono.Time, id kicks.HoldID) *Answer {
 		a.byHold[id] = h
 	}
 	return h
+}
+
+// Wait has an answer given when a moment is over.
+func (a *Answers) Wait(h *Answer, after mono.Time) {
+	if !h.Waits() {
+		a.waiting = append(a.waiting, h)
+	}
+	h.after = after
+}
+
+// TakeDue returns the answers that have waited and are to be given now.
+func (a *Answers) TakeDue(now mono.Time) (due []*Answer) {
+	a.waiting = slices.DeleteFunc(a.waiting, func(h *Answer) bool {
+		if h.after >= now {
+			return false
+		}
+		h.after = 0
+		due = append(due, h)
+		return true
+	})
+	return due
 }
 
 // To are the answers to the Holds of one life of a peer that may still be of use, in order.

@@ -19,9 +19,8 @@ import (
 const (
 	// Deadline is how long a lookup waits before it fails.
 	Deadline = 30 * time.Second
-	// RelayValid is how old the question may be when a peer's answer is given: a move could start
-	// and end at the other directors meanwhile, but not faster than this (kick delay, and the rule
-	// for users that were active lately).
+	// RelayValid is how old the question may be when a peer's answer is given. For as long no move
+	// of the user ends at the other directors: the peer does not confirm it, see [Relayed].
 	RelayValid = time.Second
 	// askAgain is after how long without an answer another peer is asked.
 	askAgain = time.Second
