@@ -34,6 +34,7 @@ type lookupQueue struct {
 
 // lookupQueuePort is what lookupQueue needs of the other parts of the core.
 type lookupQueuePort interface {
+	flushOutbox(now mono.Time)
 	inLife(l logs.ID) *peer
 	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
 	moveFromFailed(now mono.Time, u ring.User)
@@ -114,23 +115,27 @@ func (lq *lookupQueue) noteWhy(w *waiters.Wait, why lookups.Verdict) {
 }
 
 // retryWaiters looks again at all waiting lookups, if something changed that may help them.
+//
+// Peers get their replies last, so that the mappings of all of them are one batch of our log.
 func (lq *lookupQueue) retryWaiters(now mono.Time) {
+	var relayed []*waiters.Wait
 	for w := range lq.waiters.Review() {
 		backend, why := lq.lookups.Settle(now, w.User)
-		if why == lookups.Answered {
-			lq.finishLookup(now, w, backend)
+		switch {
+		case why != lookups.Answered:
+			lq.goOnWaiting(now, w, why)
 			continue
+		case w.Own():
+			lq.emit(Answer{ID: w.ID, Backend: backend})
+		default:
+			relayed = append(relayed, w)
 		}
-		lq.goOnWaiting(now, w, why)
+		lq.waiters.Finish(w)
 	}
-}
-
-func (lq *lookupQueue) finishLookup(now mono.Time, w *waiters.Wait, backend netip.Addr) {
-	lq.waiters.Finish(w)
-	if w.Own() {
-		lq.emit(Answer{ID: w.ID, Backend: backend})
-	} else if p := lq.inLife(w.Peer); p != nil {
-		lq.reply(now, p, w.Request, w.User)
+	for _, w := range relayed {
+		if p := lq.inLife(w.Peer); p != nil {
+			lq.reply(now, p, w.Request, w.User)
+		}
 	}
 }
 

@@ -51,13 +51,17 @@ func (lq *lookupQueue) gotLookupRequest(now mono.Time, p *peer, m *wire.LookupRe
 	lq.reply(now, p, m.ID, u)
 }
 
-// reply sends the mapping that a relayed lookup found or made. Its row goes first, by the log, so
-// that the asker has it too.
+// reply sends the mapping that a relayed lookup found or made. One that was made goes first by the
+// log: the asker then has that part of our log too, and others can ask for it if we die before our
+// log has reached them. What we only prolonged waits for the batch; there may be many.
 func (lq *lookupQueue) reply(now mono.Time, p *peer, id uint64, u ring.User) {
 	m, status := lq.dir.Find(u.Tag, u.Hash, lq.clock.At(now))
 	if status != directory.Live || m.Moving || !m.Backend.IsValid() {
 		lq.send(p, &wire.LookupReply{ID: id, Failed: true})
 		return
+	}
+	if m.Stamp >= m.Activity {
+		lq.flushOutbox(now)
 	}
 	lq.relayed.Note(now, u)
 	lq.send(p, &wire.LookupReply{ID: id, Block: wire.Pack(u.Tag, []directory.Mapping{m})})

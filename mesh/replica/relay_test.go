@@ -332,3 +332,77 @@ func TestRelayedLookupIsNotRelayedOn(t *testing.T) {
 		t.Errorf("asked others %d times", asked)
 	}
 }
+
+// asking returns a mesh of three, of which d3 is not synced, for one does not hear it ask for
+// admission, and asks the others for each lookup.
+func asking(t *testing.T) (w *world, d1, d2, d3 *director) {
+	t.Helper()
+	w = started(t, 3)
+	d1, d2, d3 = w.directors[0], w.directors[1], w.directors[2]
+	w.lose = losing[*wire.AdmitRequest](d3, d2)
+	d3.stopped = true
+	w.run(2 * time.Second)
+	d3.stopped = false
+	w.run(time.Second)
+	if !d1.core.synced() || !d2.core.synced() || d3.core.synced() {
+		t.Fatalf("synced: d1 %v, d2 %v, d3 %v", d1.core.synced(), d2.core.synced(),
+			d3.core.synced())
+	}
+	return w, d1, d2, d3
+}
+
+// A director that was asked for a lookup makes a mapping, and dies before its log has reached all.
+// The others have it of the director that asked.
+func TestRelayedMappingOutlivesItsMaker(t *testing.T) {
+	const h = 4 // of which d3 asks d1 first
+	w, d1, d2, d3 := asking(t)
+	w.also(losing[*wire.Rows](d1, d2))
+	_, id := d3.ask(h)
+	w.deliver()
+	made := d1.live(h)
+	if a := d3.answers[id]; a.Backend != made.Backend {
+		t.Fatalf("d3 answers %+v, want %v", a, made.Backend)
+	}
+	if _, status := d2.dir.Find("", h, d2.core.MeshTime(w.now)); status != directory.None {
+		t.Fatal("d2 has it all the same, the test shows nothing")
+	}
+	d1.crash()
+	w.run(failAfter + time.Second)
+	if got := d2.live(h); got != made {
+		t.Errorf("d2 has %+v, want %+v", got, made)
+	}
+}
+
+// What a relayed lookup prolongs waits for the batch, and what many make that have waited is one.
+func TestBatchOfRelayedLookups(t *testing.T) {
+	const h = 4
+	w, d1, d2, d3 := asking(t)
+	d1.must(h)
+	w.run(20 * time.Second)
+	var batches []int // rows of each
+	w.also(func(from, to *director, m wire.Message) bool {
+		if r, ok := m.(*wire.Rows); ok && from == d1 && to == d2 {
+			batches = append(batches, r.Blocks[0].Len())
+		}
+		return false
+	})
+	before := d1.live(h)
+	d1.hears(d3, &wire.LookupRequest{ID: 70, Hash: h})
+	w.deliver()
+	if m := d1.live(h); len(batches) > 0 || m.Activity == before.Activity {
+		t.Errorf("prolonged by %d, and %v are written at once", m.Activity-before.Activity, batches)
+	}
+	w.run(time.Second)
+	w.down(4)
+	for i := range uint64(5) {
+		d1.hears(d3, &wire.LookupRequest{ID: 80 + i, Hash: ring.UserHash(100 + i)})
+	}
+	w.run(time.Second)
+	batches = nil
+	if _, err := d1.do(SetDown{Addr: testBackend(1)}); err != nil {
+		t.Fatal(err)
+	}
+	if len(batches) != 1 || batches[0] != 5 {
+		t.Errorf("batches of %v rows, want one of 5", batches)
+	}
+}
