@@ -72,3 +72,15 @@ func (c *contacts) mayHaveHeard(i int, o *operation) bool {
 	}
 	return slices.Contains(heard, i)
 }
+
+// forsake notes, as a director dies, which others have started from disks that lack what was
+// acknowledged while they were away. One that is left alone before it is admitted goes on without
+// that, until another one is back that kept it (G5).
+func (c *Checker) forsake() {
+	for _, d := range c.contacts.directors {
+		lacks := func(o *operation) bool {
+			return o.everywhere != forever && o.everywhere >= d.stoppedAt
+		}
+		d.forsaken = d.alive && d.brings && slices.ContainsFunc(c.operations, lacks)
+	}
+}

@@ -201,3 +201,81 @@ func TestMayHaveHeard(t *testing.T) {
 		}
 	}
 }
+
+// TestForsaken judges answers of a director that starts from its disk beside one which dies before
+// it has admitted it, and goes on alone.
+func TestForsaken(t *testing.T) {
+	// away has d2 gone for twelve seconds, and d1 change the table meanwhile, or before. d1 dies
+	// soon after.
+	away := func(s *story, change float64, kept time.Duration, op Op) {
+		s.stop("d3", sec(1))
+		s.silent["d2"], s.mesh["d1"], s.mesh["d3"] = true, 1, 1
+		s.add(Synced{At(sec(2)), "d2", true, "", 1})
+		s.add(Synced{At(calm + sec(12.1)), "d2", false, "joining", 1})
+		s.stop("d2", calm)
+		var failed []string
+		if change > 0 {
+			failed = append(failed, "d2")
+		}
+		s.order("d1", calm+sec(change), calm+sec(change+0.1), op, failed...)
+		s.startFrom("d2", calm+sec(12), kept)
+		s.stop("d1", calm+sec(13.8))
+	}
+	synced := func(s *story, at float64) {
+		s.add(Synced{At(calm + sec(at)), "d2", true, "", 1})
+	}
+	shrink := Op{Kind: OpUpdate, Backend: b1, VHosts: 0}
+	const kept = calm - 2*time.Second
+	testStories(t, []tale{
+		{"what was changed meanwhile", func(s *story) {
+			away(s, 7, kept, shrink)
+			synced(s, 23)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "", ""},
+		{"the same when it has been alone for long", func(s *story) {
+			away(s, 7, kept, shrink)
+			synced(s, 23)
+			s.login("d2", calm+sec(40), alice, b1)
+		}, "", ""},
+		{"the same before it says that it is synced", func(s *story) {
+			away(s, 7, kept, shrink)
+			s.login("d2", calm+sec(23), alice, b1)
+			synced(s, 23)
+		}, "", ""},
+		{"who was forgotten meanwhile", func(s *story) {
+			s.expire = sec(60)
+			s.login("d1", calm-sec(6), alice, b1)
+			s.order("d1", calm-sec(5), calm-sec(4.9), shrink)
+			away(s, 7, kept, Op{Kind: OpForget, Backend: b1})
+			synced(s, 23)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "", ""},
+		{"what was changed meanwhile, as it starts with nothing", func(s *story) {
+			away(s, 7, 0, shrink)
+			synced(s, 23)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "G2", "d2 answered"},
+		{"what was changed before it died", func(s *story) {
+			away(s, -5, kept, shrink)
+			synced(s, 23)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "G2", "d2 answered"},
+		{"what it has taken as it was admitted", func(s *story) {
+			away(s, 7, kept, shrink)
+			synced(s, 13.7)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "G2", "d2 answered"},
+		{"what it takes as another one is back that kept it", func(s *story) {
+			away(s, 7, kept, shrink)
+			s.startFrom("d1", calm+sec(20), calm+sec(12))
+			synced(s, 23)
+			s.login("d2", calm+sec(24), alice, b1)
+		}, "G2", "d2 answered"},
+		{"what another one has brought back that kept it", func(s *story) {
+			away(s, 7, kept, shrink)
+			synced(s, 23)
+			s.startFrom("d1", calm+sec(25), calm+sec(12))
+			s.login("d2", calm+sec(40), alice, b1)
+		}, "G2", "d2 answered"},
+	})
+}

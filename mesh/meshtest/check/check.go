@@ -102,6 +102,7 @@ func (c *Checker) Event(e Event) {
 		c.noteTaken(i)
 		c.contacts.directors[i].removed = e.Removed
 		c.contacts.stop(t, i)
+		c.forsake()
 	case Pause:
 		c.contacts.pause(t, c.contacts.of(e.Director), e.Clocks)
 	case Wake:

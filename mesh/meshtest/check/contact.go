@@ -74,6 +74,7 @@ type director struct {
 	met      bool          // has had contact with another director in this life
 	rooted   bool          // and, directly or through others, with the mesh that goes on; see lost
 	stranded bool          // serves alone with what it had got when its start was cut short
+	forsaken bool          // another one has died, and it may lack what that had; see forsake
 	// when it first wrote into its log of this life, surely and perhaps; forever, if it has not
 	wrote, mayWrite time.Duration
 
@@ -382,7 +383,8 @@ func (c *contacts) look(t time.Duration) {
 		return
 	}
 	for i, d := range c.directors {
-		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime {
+		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime &&
+			!c.leftAlone(d) {
 			d.settled, d.settledAt = true, t
 			c.relieve(t, d)
 			for j := range c.directors {

@@ -41,10 +41,10 @@ func (c *contacts) says(e Synced) {
 func (c *contacts) goesOn(mesh uint64) bool { return mesh != 0 && !c.lost[mesh] }
 
 // deserted reports whether a director is cut off from all others of its mesh that live, and there
-// are some. One that becomes synced then has taken no snapshot: it had met the mesh, lost it again,
-// and serves alone (protocol.md, Admission).
+// are some, or were just now. One that becomes synced then has taken no snapshot: it had met the
+// mesh, lost it again, and serves alone (protocol.md, Admission).
 func (c *contacts) deserted(t time.Duration, i int) bool {
-	others := false
+	others := c.directors[i].forsaken
 	for j, p := range c.directors {
 		if j == i || !p.alive || c.apart(i, j) {
 			continue
@@ -63,6 +63,12 @@ func (c *contacts) startsAlone(t time.Duration, i int) {
 	if d := c.directors[i]; d.syncedAt == never && d.rooted && c.deserted(t, i) {
 		d.strand()
 	}
+}
+
+// leftAlone reports whether a director is stranded since all others have died, and none is back.
+func (c *contacts) leftAlone(d *director) bool {
+	return d.stranded &&
+		!slices.ContainsFunc(c.directors, func(p *director) bool { return p.alive && p != d })
 }
 
 func (d *director) strand() { d.stranded, d.rooted = true, false }
