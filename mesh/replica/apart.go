@@ -15,8 +15,8 @@ import (
 // those that let it in say whom they are apart from, and since when. The joiner needs that if they
 // are gone when the split heals: as it steps to the time of the others it moves what they would
 // have moved (step.go). It also lacks of the others what they lacked (keep.go). And it names to its
-// operators whom they name. In a split of days a director keeps so itself what it knew of those that
-// it forgets.
+// operators whom they name. In a split of days a director keeps so itself what it knew of those
+// that it forgets.
 
 // wasWith reports whether we have been together with a peer that may go on where we do not hear it.
 func (c *Core) wasWith(p *peer) bool {

@@ -567,8 +567,8 @@ func TestJoinerInALongSplit(t *testing.T) {
 	}
 }
 
-// In a split of days a director forgets those that it does not hear. With them it had one time until
-// the split, and not until the death of its last peer, which it still knows.
+// In a split of days a director forgets those that it does not hear. With them it had one time
+// until the split, and not until the death of its last peer, which it still knows.
 func TestForgottenInALongSplit(t *testing.T) {
 	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
 		w := splitWithClocksApart(t, 10*time.Minute, ahead)
