@@ -57,8 +57,8 @@ type Standing struct {
 
 	Start        int // how much of its weight it has, in percent; 0: all
 	StartOver    time.Duration
-	StartSince   uint64 // stamps
-	StartWritten uint64
+	StartSince   uint64 // stamp
+	StartWritten uint64 // by the clock of the director, if that wrote it itself; else 0
 	StartBy      string
 }
 

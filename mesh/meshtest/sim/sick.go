@@ -9,6 +9,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
+	"directormesh/ring"
 )
 
 // health is what directors see of backends, with Schedule.Watches.
@@ -85,7 +86,7 @@ func (d *director) reportStandings() {
 			FactorWritten: uint64(rows[b.Backend.Addr].Factor.Stamp),
 			FactorBy:      rows[b.Backend.Addr].Factor.Origin,
 			Start:         b.Backend.Start, StartOver: start.Value.Over, StartBy: start.Origin,
-			StartSince: uint64(start.Value.Since), StartWritten: uint64(start.Stamp),
+			StartSince: uint64(start.Value.Since), StartWritten: d.startWritten(b.Backend, start),
 		})
 	}
 	if slices.Equal(standings, d.standings) {
@@ -93,6 +94,26 @@ func (d *director) reportStandings() {
 	}
 	d.standings = standings
 	d.record(check.Judged{At: d.w.when(), Director: d.name, Backends: standings})
+}
+
+// startWritten is when, by its clock, the director has itself written how much of its weight a
+// backend has, as a stamp; 0 if we have not seen that. The stamp of a step is that of the command
+// which it carries on, and a little more.
+func (d *director) startWritten(
+	b ring.Backend, start directory.Register[directory.Start],
+) (stamp uint64) {
+	i := slices.IndexFunc(d.standings, func(s check.Standing) bool { return s.Addr == b.Addr })
+	switch {
+	case start.Origin != d.name:
+		return 0
+	case start.Stamp == start.Value.Since: // the command
+		return uint64(start.Stamp)
+	case i < 0:
+		return 0
+	case d.standings[i].Start == b.Start:
+		return d.standings[i].StartWritten
+	}
+	return uint64(directory.StampAt(d.core.MeshTime(d.now())))
 }
 
 // sickBackends lets backends fail, for all directors or for some, while directors do too.

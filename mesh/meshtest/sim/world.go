@@ -87,11 +87,15 @@ const spreads = time.Second
 // start or a verdict does: that has yet to come to all.
 func (w *world) tableChanges() bool {
 	return slices.ContainsFunc(w.directors, func(d *director) bool {
+		just := func(last directory.Stamp) bool {
+			return last != 0 && d.core.MeshTime(d.now()).Sub(last.Time()) < spreads
+		}
 		return d.alive && !d.removed &&
-			slices.ContainsFunc(d.core.Table().Backends, func(r directory.BackendRow) bool {
-				last := max(r.Factor.Stamp, r.Start.Stamp, r.Verdict.Stamp)
-				return last != 0 && d.core.MeshTime(d.now()).Sub(last.Time()) < spreads
-			})
+			(slices.ContainsFunc(d.core.Table().Backends, func(r directory.BackendRow) bool {
+				return just(max(r.Factor.Stamp, r.Verdict.Stamp))
+			}) || slices.ContainsFunc(d.standings, func(s check.Standing) bool {
+				return just(directory.Stamp(s.StartWritten))
+			}))
 	})
 }
 
