@@ -206,7 +206,7 @@ type Mapping struct {
 	Stamp      uint32
 	Generation uint16
 	Moving     bool
-	Ends       time.Duration // when it dies by its director's clock, in true time
+	Ends       time.Duration // when it dies by its director's clock, in the time of events
 }
 
 // OpKind says what an Op does.

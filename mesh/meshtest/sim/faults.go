@@ -177,6 +177,6 @@ func (d *director) goBad(a Action) {
 				Activity: ahead.Tick(), Stamp: ahead.Tick(),
 			}})},
 		}
-		s.send(frame{message: m, sent: w.now, echo: d.heard[p.index]})
+		s.send(frame{message: m, sent: w.judgedTime(), echo: d.heard[p.index]})
 	}
 }

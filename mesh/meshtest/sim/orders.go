@@ -240,7 +240,7 @@ func (d *director) mappings() (all []check.Mapping) {
 			User:    check.User{Tag: string(tag), Hash: uint32(m.Hash)},
 			Backend: m.Backend, Activity: uint32(m.Activity), Stamp: uint32(m.Stamp),
 			Generation: m.Generation, Moving: m.Moving,
-			Ends: d.w.now + d.dir.Ends(m).Sub(now),
+			Ends: d.w.judgedTime() + d.dir.Ends(m).Sub(now),
 		})
 	}
 	return all
