@@ -25,6 +25,9 @@ func (w *world) act(a Action) {
 			d.disk.losePower(w)
 		}
 		d.crash(a.Silent)
+		if a.Wiped {
+			d.disk.wipe()
+		}
 		if a.For > 0 {
 			w.after(a.For, func() { d.start(false) })
 		}

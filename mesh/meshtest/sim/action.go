@@ -63,6 +63,7 @@ type Action struct {
 	Extra        time.Duration
 	Silent       bool // Crash: the network does not report it to the peers
 	Power        bool // Crash, AllDie: the hosts die too, and what was not synced is lost
+	Wiped        bool // Crash: what the data directory held is lost
 	StreamsOnly  bool // Slow: gossip and push/pull are as fast as ever
 	Since, Until time.Duration
 	Fault        BadFault
@@ -88,6 +89,10 @@ func (a Action) String() string {
 	case Order:
 		return fmt.Sprintf("%s: %v", d, a.Op)
 	case Crash:
+		if a.Wiped {
+			return fmt.Sprintf("%s crashes for %v, silently: %v, and loses its data directory", d,
+				a.For, a.Silent)
+		}
 		return fmt.Sprintf("%s crashes for %v, silently: %v", d, a.For, a.Silent)
 	case Leave:
 		return fmt.Sprintf("%s leaves for %v", d, a.For)

@@ -122,6 +122,9 @@ func (k *disk) ends() {
 	k.written++
 }
 
+// wipe loses all that was kept, between two lives.
+func (k *disk) wipe() { *k = disk{written: k.written} }
+
 // found is what a start begins with; nil if nothing is there.
 func (k *disk) found() *replica.Disk {
 	found := &replica.Disk{First: k.first}

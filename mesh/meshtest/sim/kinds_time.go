@@ -135,9 +135,17 @@ func frozenHosts(seed uint64) Schedule {
 	return g.finish()
 }
 
-// splitForDays cuts a mesh in two for hours, now and then for days; the wall clocks are set anew
-// meanwhile, both sides change the table, and the links come back one by one.
+// splitForDays cuts a mesh in two for hours, now and then for days, in which directors may die.
 func splitForDays(seed uint64) Schedule {
+	if seed%3 == 0 {
+		return diesInDays(seed)
+	}
+	return livesForDays(seed)
+}
+
+// livesForDays has all live through a split for hours or days; the wall clocks are set anew
+// meanwhile, both sides change the table, and the links come back one by one.
+func livesForDays(seed uint64) Schedule {
 	length := []time.Duration{time.Hour, 3 * time.Hour, 8 * time.Hour, 26 * time.Hour}[seed%4]
 	g := draw(seed, "days", 2+int(seed/4%3), length+3*time.Minute)
 	g.users(8)
