@@ -567,8 +567,8 @@ func TestJoinerInALongSplit(t *testing.T) {
 	}
 }
 
-// In a split of days a director forgets those that it does not hear. With them it had one time
-// until the split, and not until the death of its last peer, which it still knows.
+// In a split of days a director forgets those that it does not hear. With them it had one time up
+// to the split, and not up to the death of its last peer, which it still knows.
 func TestForgottenInALongSplit(t *testing.T) {
 	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
 		w := splitWithClocksApart(t, 10*time.Minute, ahead)
@@ -707,9 +707,8 @@ func TestStepToTheTimeOfAPeerThatHasStepped(t *testing.T) {
 	}
 }
 
-// Who was with us when the disk was synced has stepped since if its process goes on in another
-// life.
-// A process that began later has taken its mesh time from elsewhere.
+// Who was with us when the disk was synced has stepped since, if its process goes on in another
+// life. A process that began later has taken its mesh time from elsewhere.
 func TestHasStepped(t *testing.T) {
 	w := started(t, 3)
 	c := w.directors[0].core
@@ -861,6 +860,34 @@ func TestDiskOfASideThatIsAhead(t *testing.T) {
 	}
 	if d5.core.counters.ClockSteps == 0 {
 		t.Error("d5 has not stepped, the test shows nothing")
+	}
+}
+
+// The end of the disk moves as the rows do that it holds: by whole seconds, never to before the
+// moment in common, and not in a short step back. What has moved once moves by the next step too.
+func TestEndOfTheDiskMoves(t *testing.T) {
+	for _, test := range []struct {
+		by   time.Duration
+		was  time.Duration // after the disk was whole
+		want time.Duration
+	}{
+		{-20*time.Second - 100*time.Millisecond, time.Minute, 39 * time.Second},
+		{20*time.Second + 900*time.Millisecond, time.Minute, 80 * time.Second},
+		{-3 * time.Second, time.Minute, time.Minute},
+		{-20 * time.Second, 5 * time.Second, 0},
+		{-20 * time.Second, -time.Second, -time.Second},
+		{-time.Minute, time.Minute, time.Minute}, // by more than the sides may have drifted
+	} {
+		w := onDisks(t, 1)
+		c := w.directors[0].core
+		w.now = w.now.Add(2 * time.Hour)
+		c.admission.bootstrapped, c.log = false, logs.Own{}
+		whole := c.clock.At(w.now).Add(-time.Hour)
+		c.disk = &disk{whole: whole, until: whole.Add(test.was)}
+		c.step(w.now, test.by)
+		if got := c.disk.until.Sub(whole); got != test.want {
+			t.Errorf("step by %v: %v is %v, want %v", test.by, test.was, got, test.want)
+		}
 	}
 }
 
