@@ -34,6 +34,9 @@ type instance struct {
 	host    []string // stands before commands that run on a host of its own; nil: the machine
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended; cmd is nil if it does not run
+	// patience is how long it may take to end when it is asked to. It waits for clients that have
+	// not logged in, until these have heard of it.
+	patience time.Duration
 }
 
 // newInstance writes the configuration of a Dovecot of the machine; start runs it. What is common
@@ -53,7 +56,10 @@ func newInstanceOf(t *testing.T, r release, name, config string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &instance{t: t, name: name, release: r, root: root, dir: strings.TrimPrefix(dir, root)}
+	i := &instance{
+		t: t, name: name, release: r, root: root, dir: strings.TrimPrefix(dir, root),
+		patience: stopTime,
+	}
 	t.Cleanup(func() {
 		i.stop()
 		if t.Failed() {
@@ -176,8 +182,8 @@ func (i *instance) stop() {
 	_ = i.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
 	case <-i.done:
-	case <-time.After(stopTime):
-		i.t.Errorf("%s has not ended after %v", i.name, stopTime)
+	case <-time.After(i.patience):
+		i.t.Errorf("%s has not ended after %v", i.name, i.patience)
 		_ = i.cmd.Process.Kill()
 		<-i.done
 	}
