@@ -510,6 +510,7 @@ func TestNewLifeOnASideThatIsBehind(t *testing.T) {
 // peer, and nothing else does. A start from what it has kept itself changes nothing of that, nor
 // does a wall clock that is an hour off.
 func TestJoinerInALongSplit(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
 		for _, again := range []bool{false, true} {
 			wrongly := func(c *Config) { c.Wall = c.Wall.Add(-600 * ahead) }
@@ -570,6 +571,7 @@ func TestJoinerInALongSplit(t *testing.T) {
 // In a split of days a director forgets those that it does not hear. With them it had one time up
 // to the split, and not up to the death of its last peer, which it still knows.
 func TestForgottenInALongSplit(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
 		w := splitWithClocksApart(t, 10*time.Minute, ahead)
 		d4, d5 := w.directors[3], w.directors[4]
@@ -600,6 +602,7 @@ func TestForgottenInALongSplit(t *testing.T) {
 // The last peer of a director in a long split begins anew on the other side. It had the time of
 // this side until just now, but those beside it did not, and their time is what counts.
 func TestPeerGoesOverInALongSplit(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
 		for _, joins := range []bool{false, true} {
 			w := splitWithClocksApart(t, 10*time.Minute, ahead)
@@ -895,6 +898,7 @@ func TestEndOfTheDiskMoves(t *testing.T) {
 // hour ahead nothing tells what the disk is off by, and it is set aside; an hour behind, mesh time
 // goes on from where the disk ends. Whatever comes of it, nothing lies ahead, and all agree.
 func TestWrongWallClockOnTheOtherSide(t *testing.T) {
+	long(t)
 	for _, off := range []time.Duration{-time.Hour, -time.Second, time.Second / 2, time.Hour} {
 		w := splitWithClocksApart(t, 14*time.Minute, 8*time.Second)
 		d4, d5 := w.directors[3], w.directors[4]
