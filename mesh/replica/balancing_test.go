@@ -197,6 +197,7 @@ func TestFactorsChangeSeldom(t *testing.T) {
 
 // While anything else moves users, or loads are not known, no factor changes, for ever.
 func TestFrozen(t *testing.T) {
+	long(t)
 	b2 := testBackend(2)
 	asked := Balance{Mode: wire.BalanceOn, Source: wire.BackendSessions}
 	apply := func(d *director, change func(stamp directory.Stamp) (directory.Change, error)) {

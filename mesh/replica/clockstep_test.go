@@ -640,6 +640,7 @@ func TestPeerGoesOverInALongSplit(t *testing.T) {
 // time that it had. So it moves, as at its peer that lived on. It has been away for so long that
 // what it holds is not set aside.
 func TestStepOfWhatIsLoaded(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
 		for _, slow := range []bool{false, true} {
 			w := splitWithClocksApart(t, 10*time.Minute, ahead)
