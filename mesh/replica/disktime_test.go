@@ -7,7 +7,6 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
-	"directormesh/ring"
 )
 
 // Some of the wall clocks are an hour off when all start. Nothing ends early or late by that.
@@ -67,40 +66,6 @@ func TestNothingExpiresBeforeTimeIsAgreed(t *testing.T) {
 	}
 	if rows != 40 || d.core.synced() {
 		t.Errorf("%d of 40 rows are left, synced %v", rows, d.core.synced())
-	}
-}
-
-// What comes from a disk is in mesh time, and does not move when the director steps, even if that
-// served alone by a wrong clock in between.
-func TestStepLeavesDisk(t *testing.T) {
-	w := onDisks(t, 3)
-	w.logins(20)
-	w.run(10 * time.Second)
-	stamps := make(map[ring.UserHash]directory.Tick)
-	for _, m := range w.directors[0].dir.All(w.directors[0].core.MeshTime(w.now)) {
-		stamps[m.Hash] = m.Stamp
-	}
-	for _, d := range w.directors {
-		d.stopped = true
-	}
-	d3 := w.directors[2]
-	d3.boots(false, func(cfg *Config) { cfg.Wall = cfg.Wall.Add(10 * time.Second) })
-	w.until("d3 serves alone", 4*time.Second, d3.core.synced)
-	alone := ring.UserHash(0x77777777)
-	d3.must(alone)
-	w.run(time.Second)
-	w.directors[0].boots(false)
-	w.directors[1].boots(false)
-	w.until("all synced", 20*time.Second, w.allSynced)
-	for _, d := range w.directors {
-		for _, m := range d.dir.All(d.core.MeshTime(w.now)) {
-			if want := stamps[m.Hash]; m.Stamp != want && m.Hash != alone {
-				t.Errorf("%s has the stamp %v for %v, want %v", d.name, m.Stamp, m.Hash, want)
-			}
-		}
-	}
-	if d3.core.counters.ClockSteps+w.directors[0].core.counters.ClockSteps == 0 {
-		t.Error("nobody stepped")
 	}
 }
 
@@ -181,36 +146,4 @@ func TestLogsWhenTheDiskIsSetAside(t *testing.T) {
 	if c.logs.Get(c.peers.get("d2").life()) == nil {
 		t.Error("the log of a peer is forgotten")
 	}
-}
-
-// A director whose mesh time is stepped asks one that loads its data directory to be admitted. That
-// one offers what it holds all the same: it answered that when the other was gone already.
-func TestStepWhileAnotherLoads(t *testing.T) {
-	w := onDisks(t, 2)
-	d1, d2 := w.directors[0], w.directors[1]
-	users := w.logins(20)
-	w.run(2 * time.Second)
-	d1.crash()
-	w.run(failAfter + 10*time.Second)
-	for i := range 20 {
-		h := ring.UserHash(i+1) * 0x00abcdef
-		users[h] = d2.must(h)
-	}
-	w.run(20 * time.Second)
-	d2.crash()
-	w.run(time.Second)
-	d1.boots(false, func(cfg *Config) { cfg.Wall = cfg.Wall.Add(800 * time.Millisecond) })
-	w.until("d1 serves alone", 5*time.Second, d1.core.synced)
-	w.run(time.Second)
-	d2.disk.slow = true
-	d2.boots(false)
-	w.until("d1 has stepped", 5*time.Second, func() bool {
-		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
-	})
-	if !d2.core.loading() {
-		t.Fatal("d2 is not loading any more")
-	}
-	d2.disk.load(d2)
-	w.until("all synced", 10*time.Second, w.allSynced)
-	w.same(users)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/replica/internal/logs"
 	"directormesh/mesh/wire"
 )
 
@@ -201,5 +202,112 @@ func TestFoundsFromAnOldDisk(t *testing.T) {
 	w.until("the other one answers", 20*time.Second, d2.core.synced)
 	if got, want := d1.live(h), d2.live(h); got != want {
 		t.Errorf("it has %+v, want %+v", got, want)
+	}
+}
+
+// What a director wrote and nobody got before its life ended by a step is in what it is admitted
+// again with. It reaches those too that were out of touch then, be it from those that took it.
+func TestEndOfALogThatNobodyGot(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		w := started(t, 4)
+		d1, d2, d4 := w.directors[0], w.directors[1], w.directors[3]
+		const h = 31415
+		d1.must(h)
+		w.run(testExpire / 2)
+		w.split([]*director{d1}, w.directors[1:])
+		w.run(failAfter + time.Second)
+		d1.must(h) // activity does not show in digests
+		w.run(time.Second)
+		d1.core.slew(1500 * time.Millisecond) // its clock runs away
+		w.lose = func(from, to *director, m wire.Message) bool {
+			switch m.(type) {
+			case *wire.Rows: // still on the way when the step ends the streams
+				return from == d1 && d1.core.counters.ClockSteps == 0
+			case *wire.SnapshotRequest:
+				return to == d1 && d1.core.counters.ClockSteps == 0
+			}
+			return false
+		}
+		w.heal()
+		w.split([]*director{d4}, w.directors[:3])
+		w.until("d1 has stepped", 15*time.Second, func() bool {
+			return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+		})
+		w.run(failAfter + time.Second)
+		if d2.live(h).Activity <= d4.live(h).Activity {
+			t.Fatalf("d2 has %+v, d4 %+v; the test shows nothing", d2.live(h), d4.live(h))
+		}
+		if dies {
+			d1.crash()
+		}
+		w.heal()
+		w.until("all synced", 20*time.Second, w.allSynced)
+		if got, want := d4.live(h), d2.live(h); got != want {
+			t.Errorf("d1 dies: %v: d4 has %+v, d2 %+v", dies, got, want)
+		}
+	}
+}
+
+// Where all have the log up to its end, nobody waits for more of it, and each takes one snapshot:
+// that of what the director holds that stepped.
+func TestEndOfALogThatAllGot(t *testing.T) {
+	w := started(t, 3)
+	d1 := w.directors[0]
+	d1.must(7)
+	w.run(2 * time.Second)
+	asked := make(map[wire.Kind]int)
+	w.seen = func(_ *director, e Effect) {
+		if s, ok := e.(Send); ok {
+			asked[s.Message.Kind()]++
+		}
+	}
+	d1.core.slew(1500 * time.Millisecond)
+	w.until("d1 has stepped", 5*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+	})
+	w.run(5 * time.Second)
+	if log := d1.core.logs.Get(logs.ID{Name: "d1", Boot: d1.core.boots[0]}); log == nil {
+		t.Error("it says nothing of its log that ended")
+	}
+	snapshots, parts := asked[wire.KindSnapshotRequest], asked[wire.KindLogRequest]
+	if snapshots != 2 || parts != 0 || asked[wire.KindGonePositions] == 0 {
+		t.Errorf("%d snapshots and %d parts of logs were asked for, want 2 and 0", snapshots, parts)
+	}
+	for _, d := range w.directors {
+		if n := d.core.counters.RestsWanted; n > 0 {
+			t.Errorf("%s waited %d times for the rest of a log", d.name, n)
+		}
+	}
+}
+
+// Who is out of touch as a director steps back may know by its last beat a moment of its clock that
+// was ahead, later than that to which the step moves what it wrote. So it would not get that by a
+// snapshot of all since then. It gets it, as the director says it again in its new life.
+func TestEndOfALogByAClockThatWasAhead(t *testing.T) {
+	w := started(t, 4)
+	d1, d2, d4 := w.directors[0], w.directors[1], w.directors[3]
+	const h = 31415
+	d1.must(h)
+	w.run(testExpire / 2)
+	d1.core.slew(20 * time.Second)
+	d1.core.beatToAll(w.now)
+	w.lose = func(_, to *director, _ wire.Message) bool { return to == d1 } // it notices nothing
+	w.deliver()
+	w.lose = nil
+	d1.must(h)
+	w.split([]*director{d4}, w.directors[:3])
+	w.until("d1 has stepped", 15*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d1.core.synced()
+	})
+	w.run(failAfter + time.Second)
+	ended := d4.core.logs.Get(logs.ID{Name: "d1", Boot: d1.core.boots[0]})
+	if d2.live(h).Activity >= logs.Since(ended.WholeAt()) ||
+		d2.live(h).Activity <= d4.live(h).Activity {
+		t.Fatalf("d2 has %+v, d4 %+v; the test shows nothing", d2.live(h), d4.live(h))
+	}
+	w.heal()
+	w.until("all synced", 20*time.Second, w.allSynced)
+	if got, want := d4.live(h), d2.live(h); got != want {
+		t.Errorf("d4 has %+v, d2 %+v", got, want)
 	}
 }

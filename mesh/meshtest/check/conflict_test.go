@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestConflicts judges histories in which a user has two mappings: which of them may be answered,
@@ -244,6 +245,7 @@ func movedToWhereItIs(s *story, ends float64) {
 	s.login("d3", calm+sec(8.2), alice, b1)
 }
 
+// besideForgotten has alice's mapping forgotten and made again by d1, which may have been forgotten
 // as well. Then d3 makes another one, and d2 knows both and answers the first.
 func besideForgotten(s *story) {
 	s.login("d1", calm-sec(2), alice, b1)
@@ -255,6 +257,7 @@ func besideForgotten(s *story) {
 	s.login("d2", calm+sec(14), alice, placeWithout(b1))
 }
 
+// thereAndBack has alice moved, as d3 does not hear of, and flushed to where she was before. There
 // d3 had answered as well, when it could not tell the others any more.
 func thereAndBack(s *story) {
 	s.login("d1", calm-sec(2), alice, b1)
@@ -293,6 +296,7 @@ func losing(s *story, op Op, to netip.Addr) {
 	s.login("d1", calm+sec(25.1), alice, b3)
 }
 
+// losesWithActivity has d3 answer alice another backend than d2, with whom it may have no contact,
 // where d1 may hear of both.
 func losesWithActivity(s *story, at float64) {
 	s.login("d2", calm+sec(7), alice, b1)
@@ -300,6 +304,7 @@ func losesWithActivity(s *story, at float64) {
 	s.login("d3", sec(at), alice, placeWithout(b1))
 }
 
+// flushedWithActivity has d2 flush alice off b1, d3 answer her b1 at a time, with whom d2 may have
 // no contact, and d1 answer what the flush made, as it has heard of both. Then d2 takes that for
 // dead.
 func flushedWithActivity(s *story, old, made, dead float64) {
@@ -371,4 +376,149 @@ func TestBeatenBy(t *testing.T) {
 			t.Errorf("%s: beaten by %v, want %v", test.name, got, test.want)
 		}
 	}
+}
+
+// TestEndsOfConflicts judges who has won a conflict, and what is left of it when the winner ends.
+func TestEndsOfConflicts(t *testing.T) {
+	testStories(t, []tale{
+		{"a conflict repaired", func(s *story) {
+			conflict(s)
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.finalWithout(calm+sec(20), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + life,
+			})
+		}, "", ""},
+		{"a conflict without a kick", func(s *story) {
+			conflict(s)
+			s.finalWithout(calm+sec(20), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + life,
+			})
+		}, "G3", "d3 never kicked"},
+		{"a conflict whose winner was forgotten before the next answer", func(s *story) {
+			b1Forgotten(s)
+			s.finalWithout(calm+sec(25), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + sec(19) + life,
+			})
+		}, "", ""},
+		{"a conflict without a kick, whose loser was forgotten", func(s *story) {
+			s.order("d1", calm+sec(18), calm+sec(18.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 10}) // no new mapping goes elsewhere
+			b1Forgotten(s)
+			s.final(calm+sec(25), Mapping{
+				User: alice, Backend: placeWithout(b1), Ends: calm + sec(19) + life,
+			})
+		}, "G3", "d3 never kicked"},
+		{"the end of one that won, right after that", func(s *story) { winnerEnds(s, 14) }, "", ""},
+		{"the end of one that won long ago", func(s *story) { winnerEnds(s, 24) }, "G2",
+			"no mapping to"},
+		{"the end of one that won, right after one heard of it", func(s *story) {
+			winnerEndsApart(s, 20, 30)
+		}, "", ""},
+		{"the end of one that won, long after the last had heard of it", func(s *story) {
+			winnerEndsApart(s, 20, 35)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, of which all had heard long ago", func(s *story) {
+			winnerEndsApart(s, 8, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, before the last had heard of it", func(s *story) {
+			winnerEndsApart(s, 32, 33)
+		}, "", ""},
+		{"the end of one that won, of which the last had heard from another", func(s *story) {
+			s.login("d2", calm+sec(21), alice, placeWithout(b1))
+			winnerEndsApart(s, 32, 33)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where who lacked it had started again", func(s *story) {
+			s.stop("d3", calm+sec(9))
+			s.start("d3", calm+sec(12))
+			winnerEndsApart(s, 20, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where who lacked it was gone", func(s *story) {
+			s.stop("d3", calm+sec(9))
+			winnerEndsApart(s, 20, 30)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, where the other had ended first", func(s *story) {
+			s.login("d1", calm+sec(20), alice, placeWithout(b1))
+			s.login("d1", calm+sec(40), alice, placeWithout(b1))
+			losesApart(s, 44.5, 52, 60)
+			s.login("d2", calm+sec(62), alice, b1)
+		}, "G2", "no mapping to"},
+		{"the end of one that won, after one was synced that had missed much", func(s *story) {
+			s.expire = time.Minute
+			s.silent["d3"] = true
+			s.add(Synced{At(sec(2)), "d3", true, "", 0})
+			s.add(Synced{At(calm + sec(28.5)), "d3", false, "the story says so", 0})
+			s.add(Synced{At(calm + sec(36)), "d3", true, "", 0})
+			winnerEndsApart(s, 28, 44)
+		}, "", ""},
+		{"the end of one that won, long after all were synced", func(s *story) {
+			s.expire = time.Minute
+			winnerEndsApart(s, 28, 44)
+		}, "G2", "no mapping to"},
+		{"a conflict, and a new mapping when both have ended", func(s *story) {
+			s.split("d3", calm-sec(8), calm+sec(3))
+			s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1}, "d3")
+			s.login("d1", calm+sec(1), alice, placeWithout(b1))
+			s.login("d3", calm+sec(1.1), alice, b1)
+			s.login("d2", calm+sec(1.2), alice, placeWithout(b1))
+			s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+			s.order("d1", calm+sec(15), calm+sec(15.1),
+				Op{Kind: OpUpdate, Backend: b1, VHosts: 10})
+			s.login("d2", calm+sec(38), alice, b1)
+			s.final(calm+sec(45), Mapping{User: alice, Backend: b1, Ends: calm + sec(38) + life})
+		}, "", ""},
+	})
+}
+
+// conflict is a partition in which two sides answer differently, and the end of it.
+func conflict(s *story) {
+	s.split("d3", calm-sec(8), calm+sec(3))
+	s.order("d1", calm-sec(1), calm-sec(0.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	s.login("d3", calm+sec(1), alice, b1)
+	s.login("d1", calm+sec(1.1), alice, placeWithout(b1))
+}
+
+// b1Forgotten has the users of b1 forgotten after a conflict of which no answer has told yet
+// who won, and alice answered the other backend then. d3 had let her in on b1, and kicks nobody.
+func b1Forgotten(s *story) {
+	conflict(s)
+	s.kick("d1", calm+sec(4), alice, b1)
+	s.order("d1", calm+sec(17), calm+sec(17.1), Op{Kind: OpForget, Backend: b1})
+	s.login("d2", calm+sec(19), alice, placeWithout(b1))
+}
+
+// winnerEnds has the users of the backend that won a conflict forgotten after so many seconds, and
+// alice answered the one that lost.
+func winnerEnds(s *story, after float64) {
+	conflict(s)
+	s.kick("d3", calm+sec(4), alice, placeWithout(b1))
+	s.login("d1", calm+sec(8), alice, placeWithout(b1))
+	s.order("d1", calm+sec(after), calm+sec(after+0.1),
+		Op{Kind: OpForget, Backend: placeWithout(b1)})
+	s.login("d2", calm+sec(after+2), alice, b1)
+}
+
+// losesApart has d1 and d3, which have no contact, answer differently, and d2, which hears both,
+// show that d1's answer has won. d3 hears of that when it meets d1. At last those on the backend
+// that won are forgotten.
+func losesApart(s *story, shown, meet, after float64) {
+	vhosts := func(at float64, n int) {
+		s.order("d2", calm+sec(at), calm+sec(at+0.1),
+			Op{Kind: OpUpdate, Backend: b1, VHosts: n})
+	}
+	s.part("d1", "d3", calm-sec(8), calm+sec(meet))
+	vhosts(-1, 0)
+	s.login("d1", calm+sec(1), alice, placeWithout(b1))
+	vhosts(2, 10)
+	s.login("d3", calm+sec(5), alice, b1)
+	s.login("d2", calm+sec(shown), alice, placeWithout(b1))
+	vhosts(8, 0)
+	s.order("d2", calm+sec(after), calm+sec(after+0.1),
+		Op{Kind: OpForget, Backend: placeWithout(b1)})
+}
+
+// winnerEndsApart is winnerEnds where d3 had the other one, and has not heard of the one that won
+// before it meets d1.
+func winnerEndsApart(s *story, meet, after float64) {
+	losesApart(s, 7, meet, after)
+	s.login("d2", calm+sec(after+2), alice, b1)
 }

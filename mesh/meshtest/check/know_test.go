@@ -432,8 +432,6 @@ func TestKnowledge(t *testing.T) {
 	})
 }
 
-// besideForgotten has alice's mapping forgotten and made again by d1, which may have been forgotten
-// thereAndBack has alice moved, as d3 does not hear of, and flushed to where she was before. There
 // broughtBack has d3 removed while it is cut off, after it has answered alice b1, and let in again
 // when she was answered elsewhere for some time.
 func broughtBack(s *story) {
@@ -552,8 +550,6 @@ func forgottenApart(s *story, others ...string) {
 	s.login("d1", calm+sec(22), alice, b1)
 }
 
-// losesWithActivity has d3 answer alice another backend than d2, with whom it may have no contact,
-// flushedWithActivity has d2 flush alice off b1, d3 answer her b1 at a time, with whom d2 may have
 // relayed has d3, which is not synced, answer alice. The one that it asked may be d1, which dies.
 func relayed(s *story, after float64) {
 	s.silent["d3"] = true

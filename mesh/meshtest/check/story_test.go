@@ -317,3 +317,21 @@ func (s *story) settle(last time.Duration) {
 	s.sayings(last)
 	slices.SortStableFunc(s.events, func(a, b Event) int { return int(a.When() - b.When()) })
 }
+
+// with is a table of the configured backends, one of them changed.
+func with(b netip.Addr, r Row) Table {
+	t := holding().Table
+	t[b] = r
+	return t
+}
+
+// placeWithout is where alice hashes while these backends have no vhosts.
+func placeWithout(without ...netip.Addr) netip.Addr {
+	var rest []usable
+	for _, x := range []netip.Addr{b1, b2, b3} {
+		if !slices.Contains(without, x) {
+			rest = append(rest, usable{addr: x, vhosts: 10})
+		}
+	}
+	return make(places).of(rest, alice.Hash)
+}
