@@ -311,7 +311,7 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 	c.applyWhole(now, m.Change, p)
 	if m.Member {
 		c.awaitTable(now, p, m.Change)
-		c.noteApart(m.Apart)
+		c.noteApart(now, m.Apart)
 	}
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {

@@ -59,12 +59,13 @@ func (c *Core) apartFrom(now mono.Time) (apart []wire.Apart) {
 }
 
 // noteApart takes in whom a member is apart from that lets us join. Of two members the one counts
-// that was together with a director for longer.
-func (c *Core) noteApart(apart []wire.Apart) {
+// that was together with a director for longer. A moment that lies ahead would be kept, and told
+// on, for ever. The member is not excluded for it: a wrong clock may have put it on its disk.
+func (c *Core) noteApart(now mono.Time, apart []wire.Apart) {
 	for _, a := range apart {
 		name := a.Director.Name
 		p := c.peers.get(name)
-		if name == c.cfg.Name || p != nil && p.togetherAt != 0 {
+		if name == c.cfg.Name || p != nil && p.togetherAt != 0 || a.Together > c.latest(now) {
 			continue
 		}
 		told, known := c.apart[name]

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"testing"
@@ -222,7 +223,7 @@ func TestNobodyIsNamedWithoutNeed(t *testing.T) {
 // Of two that let a director in, the one counts that was together with a third for longer. What one
 // says counts for nobody whom the director has met itself, nor for itself.
 func TestTwoSayWhoIsApart(t *testing.T) {
-	_, d4, _ := toldOfThree(t)
+	w, d4, _ := toldOfThree(t)
 	c := d4.core
 	told := c.apart["d3"]
 	for _, test := range []struct{ later, want time.Duration }{
@@ -232,7 +233,7 @@ func TestTwoSayWhoIsApart(t *testing.T) {
 		said.Together = told.Together.Add(test.later)
 		met, self := said, said
 		met.Director.Name, self.Director.Name = "d1", "d4"
-		c.noteApart([]wire.Apart{said, met, self})
+		c.noteApart(w.now, []wire.Apart{said, met, self})
 		got := c.apart["d3"].Together.Sub(told.Together)
 		if got != test.want || len(c.apart) != 1 {
 			t.Errorf("%+v: %v later, %+v", test, got, c.apart)
@@ -242,17 +243,38 @@ func TestTwoSayWhoIsApart(t *testing.T) {
 
 // What others say is bounded by what a mesh may have.
 func TestToldOfTooMany(t *testing.T) {
-	c := started(t, 1).directors[0].core
+	w := started(t, 1)
+	c := w.directors[0].core
 	var apart []wire.Apart
 	for i := range MaxDirectors + 1 {
 		who := wire.Peer{Name: fmt.Sprintf("x%d", i)}
 		apart = append(apart, wire.Apart{Director: who, Together: 7})
 	}
-	c.noteApart(apart)
+	c.noteApart(w.now, apart)
 	apart[0].Together = 8
-	c.noteApart(apart)
+	c.noteApart(w.now, apart)
 	if len(c.apart) != MaxDirectors || c.apart["x0"].Together != 8 {
 		t.Errorf("it has noted %d, the first %+v", len(c.apart), c.apart["x0"])
+	}
+}
+
+// A moment that lies ahead of mesh time would be kept, named to operators and told on for ever.
+func TestToldOfAMomentAhead(t *testing.T) {
+	w := started(t, 1)
+	c := w.directors[0].core
+	latest := c.MeshTime(w.now).Add(maxAhead)
+	for _, test := range []struct {
+		name string
+		at   directory.Time
+		want bool
+	}{
+		{"x1", latest, true}, {"x2", latest + 1, false}, {"x3", math.MaxInt64, false},
+	} {
+		who := wire.Peer{Name: test.name}
+		c.noteApart(w.now, []wire.Apart{{Director: who, Together: test.at}})
+		if _, noted := c.apart[test.name]; noted != test.want {
+			t.Errorf("%s at %v: noted %v, want %v", test.name, test.at, noted, test.want)
+		}
 	}
 }
 

@@ -209,7 +209,7 @@ func (c *Core) checkPeers(now mono.Time) {
 			case p.left: // nobody is apart from it any more
 				delete(c.apart, p.name)
 			case apart: // it may come back after a long split
-				c.noteApart([]wire.Apart{p.apart()})
+				c.noteApart(now, []wire.Apart{p.apart()})
 			}
 		}
 		if p.live {

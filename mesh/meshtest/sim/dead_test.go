@@ -23,25 +23,7 @@ func TestActivityOfTheDead(t *testing.T) {
 }
 
 func oneInTheMiddle() Schedule {
-	s := Schedule{
-		Seed: 1, Directors: 3, Expire: time.Minute, KickDelay: time.Second, Parallel: 5,
-		ChunkRows: 25,
-		Network: Network{
-			Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
-		},
-		End: 5 * time.Minute,
-	}
-	for i := range 4 {
-		s.Backends = append(s.Backends, ring.Backend{Addr: backend(i), VHosts: 100})
-	}
-	for i := range 30 {
-		s.Users = append(s.Users, check.User{Hash: uint32(i+1) * 140_000_003})
-	}
-	logins := func(at time.Duration, director int) {
-		for u := range s.Users {
-			s.Actions = append(s.Actions, Action{At: at, Kind: Login, Director: director, User: u})
-		}
-	}
+	s, logins := fewUsers(time.Minute, 5*time.Minute)
 	cut := func(from, to int) {
 		s.Actions = append(s.Actions, Action{
 			At: 50 * time.Second, Kind: Cut, From: []int{from}, To: []int{to},
@@ -59,5 +41,29 @@ func oneInTheMiddle() Schedule {
 		}})
 	logins(92*time.Second, 2) // its copies would have ended at 90 s
 	logins(92*time.Second+time.Millisecond/2, 1)
-	return s
+	return *s
+}
+
+// fewUsers is a quiet schedule of three directors, and what adds a login of each user at a director.
+func fewUsers(expire, end time.Duration) (
+	s *Schedule, logins func(at time.Duration, director int),
+) {
+	s = &Schedule{
+		Seed: 1, Directors: 3, Expire: expire, KickDelay: time.Second, Parallel: 5, ChunkRows: 25,
+		Network: Network{
+			Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
+		},
+		End: end,
+	}
+	for i := range 4 {
+		s.Backends = append(s.Backends, ring.Backend{Addr: backend(i), VHosts: 100})
+	}
+	for i := range 30 {
+		s.Users = append(s.Users, check.User{Hash: uint32(i+1) * 140_000_003})
+	}
+	return s, func(at time.Duration, director int) {
+		for u := range s.Users {
+			s.Actions = append(s.Actions, Action{At: at, Kind: Login, Director: director, User: u})
+		}
+	}
 }

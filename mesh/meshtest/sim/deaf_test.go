@@ -6,7 +6,6 @@ import (
 
 	"directormesh/mesh/meshtest/check"
 	"directormesh/mesh/replica"
-	"directormesh/ring"
 )
 
 // TestActivityOfTheUnheard has a director take in nothing but beats while others record activity.
@@ -40,25 +39,7 @@ func TestActivityOfTheUnheard(t *testing.T) {
 }
 
 func oneUnhearing(asks time.Duration) Schedule {
-	s := Schedule{
-		Seed: 1, Directors: 3, Expire: 10 * time.Second, KickDelay: time.Second, Parallel: 5,
-		ChunkRows: 25,
-		Network: Network{
-			Delay: time.Millisecond, Jitter: 2 * time.Millisecond, PushPull: 3 * time.Second,
-		},
-		End: 130 * time.Second,
-	}
-	for i := range 4 {
-		s.Backends = append(s.Backends, ring.Backend{Addr: backend(i), VHosts: 100})
-	}
-	for i := range 30 {
-		s.Users = append(s.Users, check.User{Hash: uint32(i+1) * 140_000_003})
-	}
-	logins := func(at time.Duration, director int) {
-		for u := range s.Users {
-			s.Actions = append(s.Actions, Action{At: at, Kind: Login, Director: director, User: u})
-		}
-	}
+	s, logins := fewUsers(10*time.Second, 130*time.Second)
 	order := func(at time.Duration, director int, op check.Op) {
 		s.Actions = append(s.Actions, Action{At: at, Kind: Order, Director: director, Op: op})
 	}
@@ -74,5 +55,5 @@ func oneUnhearing(asks time.Duration) Schedule {
 	}
 	logins(44*time.Second, 0)
 	logins(51*time.Second, 2) // its copies have ended at 50 s
-	return s
+	return *s
 }
