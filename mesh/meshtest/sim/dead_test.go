@@ -44,7 +44,7 @@ func oneInTheMiddle() Schedule {
 	return *s
 }
 
-// fewUsers is a quiet schedule of three directors, and what adds a login of each user at a director.
+// fewUsers is a quiet schedule of three directors. Logins adds one of each user at a director.
 func fewUsers(expire, end time.Duration) (
 	s *Schedule, logins func(at time.Duration, director int),
 ) {
