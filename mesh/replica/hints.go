@@ -49,8 +49,8 @@ func (ab *addressBook) hear(now mono.Time, h hints.Hint, boot uint64) {
 			ab.dial(Dial{Name: p.name, Addr: p.addr, Trust: Proven}) // it may have started again
 		}
 		return
-	case p != nil && p.live:
-		return // we know better
+	case p != nil && (p.live || p.parted && p.boot == boot):
+		return // we know better; what a leaving one sends last may come after its farewell
 	}
 	dial, ok := ab.hints.Hear(now, h)
 	if !ok {

@@ -98,6 +98,12 @@ func TestHintIsDialledMoreAndMoreRarely(t *testing.T) {
 
 // What memberlist, or a record of it, says of a peer does not touch what streams have proven.
 func TestHintsAboutPeers(t *testing.T) {
+	leaves := func(w *world, d2 *director) {
+		d2.core.Leave(w.now)
+		w.deliver()
+		d2.crash()
+		w.run(time.Second)
+	}
 	for _, test := range []struct {
 		name string
 		do   func(w *world, d2 *director)
@@ -118,13 +124,9 @@ func TestHintsAboutPeers(t *testing.T) {
 		{"dead, elsewhere",
 			func(w *world, d2 *director) { d2.crash(); w.run(failAfter + time.Second) },
 			netip.MustParseAddrPort("198.51.100.1:9090"), 1, []Trust{Heard}},
-		{"left", func(w *world, d2 *director) {
-			d2.core.Leave(w.now)
-			w.deliver()
-			d2.crash()
-			w.run(time.Second)
-		},
-			netip.AddrPort{}, 1, []Trust{Heard}},
+		{"left", leaves, netip.AddrPort{}, 0, nil},
+		{"left, elsewhere", leaves, netip.MustParseAddrPort("198.51.100.1:9090"), 0, nil},
+		{"left, another life", leaves, netip.AddrPort{}, 1, []Trust{Heard}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := started(t, 2)
