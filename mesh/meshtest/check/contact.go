@@ -223,11 +223,12 @@ func (c *contacts) stop(t time.Duration, i int) {
 }
 
 // part notes who may have heard that a director which stops goes in good order: of one that leaves
-// those that it reaches, of one that was removed anybody.
+// those that it reaches, even if none of theirs reaches it; of one that was removed anybody.
 func (c *contacts) part(t time.Duration, i int) {
 	d := c.directors[i]
 	for j := range c.directors {
-		if d.leaving && (d.removed || !c.cut(t, j, i)) {
+		reaches := !c.cut(t, j, i) || t-c.links[j][i].sentAt <= silence
+		if d.leaving && (d.removed || reaches) {
 			c.links[j][i].parted = true
 		}
 	}

@@ -64,6 +64,10 @@ func TestAnswersToOperators(t *testing.T) {
 				s.add(Frame{At(calm + sec(0.35)), "d3", "d1", calm + sec(0.25), calm + sec(0.2)})
 				backApart(s, true, 1, 3, "d1")
 			}, "", ""},
+		{"the same when only frames to it were lost before", func(s *story) {
+			s.cuts = append(s.cuts, cut{"d1", "d3", calm - sec(8), calm + sec(1)})
+			backApart(s, true, 1, 3, "d1")
+		}, "", ""},
 		{"the same of one that was removed, which all hear", removedApart, "", ""},
 		{"not applied by one that has died and is back out of touch", func(s *story) {
 			backApart(s, false, 1, 3, "d1")
