@@ -23,7 +23,7 @@ type lookup struct {
 	user     User
 	limit    time.Duration // by when it must have ended
 	unsynced bool          // its director was not synced at some moment, and may have asked another
-	ended    time.Duration // forever, if it has not
+	ended    time.Duration // forever, if it has not; see actsUntil
 	heard    bool          // it ended with an answer
 	overdue  bool
 }
@@ -89,6 +89,7 @@ func (c *Checker) answered(e Answer) {
 	l.ended = t
 	c.waiting = slices.DeleteFunc(c.waiting, func(x *lookup) bool { return x == l })
 	if e.Failed {
+		l.ended = c.actsUntil(t, l)
 		if t < l.at+waitLimit-tickSlack {
 			c.breach(t, "G4", l.user, "%s gave up after %v, before the %v that a lookup may wait",
 				c.contacts.directors[l.director].name, t-l.at, waitLimit)
@@ -170,10 +171,33 @@ func (c *Checker) dropLookups(t time.Duration, director int) {
 	c.waiting = slices.DeleteFunc(c.waiting, func(l *lookup) bool {
 		if l.director == director {
 			delete(c.lookups, l.id)
-			l.ended = t
+			l.ended = c.actsUntil(t, l)
 		}
 		return l.director == director
 	})
+}
+
+// actsUntil is until when a lookup may have an effect that ends without an answer. Another director
+// that was asked has it wait like one of its own, if it has a reason, and does not hear that nobody
+// waits for the answer any more.
+func (c *Checker) actsUntil(t time.Duration, l *lookup) time.Duration {
+	if !l.unsynced {
+		return t
+	}
+	s, end := c.user(l.user), *l
+	end.at = t
+	places, any := c.table.placesOf(l.user, l.at-spread, t, c.near(t, l.director))
+	held := any || len(places) > 1 || slices.Contains(places, netip.Addr{})
+	for i, d := range c.contacts.directors {
+		held = held || d.alive && i != l.director && c.beingMoved(s, t, i)
+	}
+	switch {
+	case held:
+		return t + waitLimit
+	case c.mayEnd(s, &end, places):
+		return t + lastStretch + clockSlack
+	}
+	return t
 }
 
 // extendLookups gives the lookups of a director that slept that much more time.

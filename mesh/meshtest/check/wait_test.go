@@ -12,6 +12,7 @@ func TestReasonsToWait(t *testing.T) {
 		s.answer(s.ask(d, at, alice), at+sec(0.5), b)
 	}
 	shrink := Op{Kind: OpUpdate, Backend: b1, VHosts: 0}
+	grow := Op{Kind: OpUpdate, Backend: b1, VHosts: 10}
 	move := Op{Kind: OpMove, User: alice, Backend: b2, Wait: true}
 	// moving is a move that is seen in answers only.
 	moving := func(s *story, at time.Duration) {
@@ -231,6 +232,34 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
 			waits(s, "d1", calm+sec(40), placeWithout(b1))
 		}, "", ""},
+		{"the end of one made when another ended, for one which did not live to hear it",
+			func(s *story) {
+				s.login("d1", calm, alice, b1)
+				s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+				unheard(s, calm+sec(35)) // it waits until the first has ended
+				s.order("d1", calm+sec(41), calm+sec(41.1), grow)
+				waits(s, "d1", calm+sec(79), b1)
+			}, "", ""},
+		{"the same where none had to wait for an end", func(s *story) {
+			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
+			unheard(s, calm+sec(35))
+			s.order("d1", calm+sec(41), calm+sec(41.1), grow)
+			waits(s, "d1", calm+sec(79), b1)
+		}, "G4", "without a reason"},
+		{"the end of one made when a change was confirmed, for one which did not live to hear it",
+			func(s *story) {
+				s.sleep("d2", calm+sec(6.8), calm+sec(11.7))
+				s.order("d1", calm+sec(6.9), calm+sec(11.8), shrink)
+				unheard(s, calm+sec(7)) // it waits until d2 has confirmed
+				s.order("d1", calm+sec(14), calm+sec(14.1), grow)
+				waits(s, "d1", calm+sec(51.4), b1)
+			}, "", ""},
+		{"the same where the change had been confirmed", func(s *story) {
+			s.order("d1", calm+sec(4), calm+sec(4.1), shrink)
+			unheard(s, calm+sec(7))
+			s.order("d1", calm+sec(14), calm+sec(14.1), grow)
+			waits(s, "d1", calm+sec(51.4), b1)
+		}, "G4", "without a reason"},
 		{"one that was made where it would be now", func(s *story) {
 			s.order("d1", calm+sec(1), calm+sec(1.1), shrink)
 			unheard(s, calm+sec(5))
@@ -361,8 +390,8 @@ func TestReasonsToWait(t *testing.T) {
 		}, "G4", "without a reason"},
 		{"what a flush made, after its end as it was prolonged", func(s *story) {
 			flushesBack(s)
-			unheard(s, calm+sec(30))
-			waits(s, "d1", calm+sec(75), b1)
+			unheard(s, calm+sec(20))
+			waits(s, "d1", calm+sec(65), b1)
 		}, "G4", "without a reason"},
 		{"what a flush made, where one which asked another was answered as before", func(s *story) {
 			flushesBack(s)
