@@ -384,7 +384,7 @@ func (c *contacts) look(t time.Duration) {
 		return
 	}
 	for i, d := range c.directors {
-		if d.alive && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime &&
+		if d.alive && d.synced && !d.settled && t-max(c.lastRough, d.unsettled) >= settleTime &&
 			!c.leftAlone(d) {
 			d.settled, d.settledAt = true, t
 			c.relieve(t, d)

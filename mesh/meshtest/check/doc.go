@@ -34,8 +34,9 @@
 //     and none overtakes others for long,
 //   - when the announcer has died, to all that have been in touch for [Rules.KnownWithin] with one
 //     that surely knows it: they have noticed the death, compared what they have of the dead one's
-//     log, and asked for what they lack. So it goes on from one to the next. The same holds while
-//     the announcer lives and all of them have counted it as failed for so long.
+//     log, and asked for what they lack. So it goes on from one to the next, but not to one that is
+//     not synced: a snapshot may take longer. The same holds while the announcer lives and all of
+//     them have counted it as failed for so long.
 //
 // A director that starts from its disk knows again what its former lives had said and that disk
 // had, and those that it is together with know it likewise.

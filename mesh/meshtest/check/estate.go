@@ -94,7 +94,7 @@ func (c *contacts) inherit(t time.Duration) {
 			c.collect(e)
 		}
 		for j, heir := range c.directors {
-			if !heir.alive {
+			if !heir.alive || !heir.synced { // what it lacks is on its way still
 				continue
 			}
 			for i, d := range c.directors {

@@ -18,6 +18,17 @@ func TestKnowledge(t *testing.T) {
 		{"one in the middle has it and there was no time to ask", func(s *story) {
 			relayInTheMiddle(s, 50, 56)
 		}, "", ""},
+		{"one in the middle had it and died while the other took it over from it", func(s *story) {
+			takesOver(s, 56.5)
+		}, "", ""},
+		{"one in the middle had it and died when the other had taken it over", func(s *story) {
+			takesOver(s, 49)
+		}, "G2", "d3 answered"},
+		{"what the others did in a long split, who died while one took that over", func(s *story) {
+			backFromLongSplit(s, 57)
+		}, "", ""},
+		{"what the others did in a long split, who died when one had taken that over",
+			func(s *story) { backFromLongSplit(s, 52) }, "G2", "d3 answered"},
 		{"one in the middle has it and could not be asked", func(s *story) {
 			s.part("d2", "d3", calm+sec(20), calm+sec(39))
 			relayInTheMiddle(s, 40, 56)
@@ -638,6 +649,35 @@ func relayInTheMiddle(s *story, stop, last float64) {
 	s.stop("d1", sec(stop))
 	s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 	s.login("d3", sec(last), alice, placeWithout(b1))
+}
+
+// takesOver is relayInTheMiddle with a d3 that takes a snapshot from d2 for what it lacks, and is
+// synced at a time. d2 dies at last.
+func takesOver(s *story, synced float64) {
+	s.silent["d3"] = true
+	for x, is := range map[float64]bool{2: true, 45.7: false, synced: true} {
+		s.add(Synced{At(sec(x)), "d3", is, "the story says so", 0})
+	}
+	s.stop("d2", sec(50.9))
+	relayInTheMiddle(s, 40, 56.7)
+}
+
+// backFromLongSplit has d3 come back from a split that was longer than logs are kept for, in which
+// d1 has answered alice. It takes a snapshot until a time, and the others die.
+func backFromLongSplit(s *story, synced float64) {
+	s.expire = sec(60)
+	s.silent["d3"] = true
+	s.add(Fault{At(calm), calm + sec(60)})
+	s.split("d3", calm, calm+sec(40))
+	s.login("d1", calm-sec(3), bob, b2)
+	s.login("d1", calm+sec(8), alice, b1)
+	s.order("d1", calm+sec(12), calm+sec(12.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+	for x, is := range map[float64]bool{2 - calm.Seconds(): true, 40.6: false, synced: true} {
+		s.add(Synced{At(calm + sec(x)), "d3", is, "the story says so", 0})
+	}
+	s.stop("d1", calm+sec(54))
+	s.stop("d2", calm+sec(54.1))
+	s.login("d3", calm+sec(60), alice, placeWithout(b1))
 }
 
 // prolongedUnheard has d1 prolong alice's mapping, after her place has become another. d3 answers
