@@ -42,17 +42,20 @@ func (c *contacts) goesOn(mesh uint64) bool { return mesh != 0 && !c.lost[mesh] 
 
 // deserted reports whether a director is cut off from all others of its mesh that live, and there
 // are some, or were just now. One that becomes synced then has taken no snapshot: it had met the
-// mesh, lost it again, and serves alone (protocol.md, Admission).
+// mesh, lost it again, and serves alone (protocol.md, Admission). So have several that start on one
+// side of a split: they have of each other what they come with.
 func (c *contacts) deserted(t time.Duration, i int) bool {
 	others := c.directors[i].forsaken
 	for j, p := range c.directors {
 		if j == i || !p.alive || c.apart(i, j) {
 			continue
 		}
-		if !c.cut(t, i, j) {
+		switch {
+		case c.cut(t, i, j):
+			others = true
+		case !p.stranded && p.syncedAt != never:
 			return false
 		}
-		others = true
 	}
 	return others
 }

@@ -62,6 +62,12 @@ func TestStranded(t *testing.T) {
 		{"it starts from its disk beside the others", func(s *story) {
 			startsFromOldTable(s, false)
 		}, "G2", "d3 answered"},
+		{"two go on from their disks on one side of a split",
+			func(s *story) { startTogether(s, "d3") }, "", ""},
+		{"two go on from their disks beside the third one",
+			func(s *story) { startTogether(s, "") }, "G2", "d1 answered"},
+		{"two go on from their disks, and one of them beside the third one",
+			func(s *story) { startTogether(s, "d2") }, "G2", "d1 answered"},
 		{"it has what was acknowledged while it started", func(s *story) {
 			begin(s, 11, 10)
 			up(s)
@@ -87,6 +93,31 @@ func startsFromOldTable(s *story, apart bool) {
 	says(calm+sec(4.1), false)
 	s.login("d3", calm+sec(7.1), alice, b1)
 	says(calm+sec(7.1), true)
+}
+
+// startTogether has d1 and d2 start from disks that lack what d3 has changed since, and answer by
+// that. One of the three is cut off from the others meanwhile, if any.
+func startTogether(s *story, apart string) {
+	const ours = 7
+	s.mesh["d3"] = ours
+	for i, d := range []string{"d1", "d2"} {
+		s.silent[d] = true
+		s.stop(d, calm+sec(float64(i)/10))
+		s.startFrom(d, calm+sec(9), calm)
+		for x, synced := range map[float64]bool{
+			2 - calm.Seconds(): true, 9.1: false, 12.2: true, 30.5: false, 31.5: true,
+		} {
+			s.add(Synced{At(calm + sec(x)), d, synced, "the story says so", ours})
+		}
+	}
+	s.order("d3", calm+sec(7), calm+sec(7.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	if apart != "" {
+		s.split(apart, calm+sec(8), calm+sec(30))
+	}
+	s.login("d1", calm+sec(13), alice, b1)
+	s.login("d2", calm+sec(14), alice, b1)
+	s.login("d3", calm+sec(15), alice, placeWithout(b1))
+	s.login("d3", calm+sec(40), alice, b1) // it is the older one
 }
 
 // TestTablesOfTheirOwn judges what directors do that have another table for a while.
