@@ -3,7 +3,6 @@ package check
 import (
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // A forget drops what was mapped before it by the clock of its director. If that is behind, what
@@ -54,11 +53,7 @@ func TestForgottenByOneThatStoodStill(t *testing.T) {
 // still with or without its clocks, forget who is on b1 as it goes on. Then b1 loses its vhosts.
 func forgottenAfterSleep(s *story, clocks bool, first, anew float64) {
 	s.expire = sec(60)
-	s.gone("d2", calm+sec(1.5))
-	s.add(Pause{At: At(calm + sec(1.5)), Director: "d2", Clocks: clocks})
-	s.add(Wake{At(calm + sec(8.5)), "d2"})
-	s.woken["d2"] = true
-	s.lives["d2"] = append(s.lives["d2"], [2]time.Duration{calm + sec(8.5), end})
+	s.pause("d2", calm+sec(1.5), calm+sec(8.5), clocks)
 	s.order("d1", calm+sec(first), calm+sec(first+0.1), Op{Kind: OpForget, Backend: b1}, "d2")
 	s.login("d3", calm+sec(anew), alice, b1)
 	s.order("d2", calm+sec(8.51), calm+sec(8.56), Op{Kind: OpForget, Backend: b1})

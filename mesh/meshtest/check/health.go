@@ -188,7 +188,8 @@ func (c *Checker) judgeVerdict(e Judged, b Standing) {
 	if !b.Failed {
 		return // a command may have said so
 	}
-	if at, ever := c.health.failing[b.Addr]; !ever || t-at > seenWithin {
+	behind := c.contacts.directors[c.contacts.of(e.Director)].behind()
+	if at, ever := c.health.failing[b.Addr]; !ever || t-behind-at > seenWithin {
 		c.breach(t, healthGuarantee, User{}, "%s writes that %v has failed, and nobody sees that",
 			e.Director, b.Addr)
 	}
@@ -204,6 +205,7 @@ func (c *Checker) judgeVerdict(e Judged, b Standing) {
 // at least that it has met and that live.
 func (c *Checker) judgeContact(t time.Duration, guarantee, name, does string) {
 	writer := c.contacts.of(name)
+	behind := c.contacts.directors[writer].behind()
 	known, near := 1, 1
 	for i, d := range c.contacts.directors {
 		heard := c.contacts.links[writer][i].sentAt
@@ -211,7 +213,7 @@ func (c *Checker) judgeContact(t time.Duration, guarantee, name, does string) {
 			continue
 		}
 		known++
-		if t-heard <= outOfTouch {
+		if t-behind-heard <= outOfTouch {
 			near++
 		}
 	}

@@ -128,9 +128,11 @@ func (c *Checker) stillMappedUntil(s *userState, y session, changed, learned tim
 }
 
 // judgeDown demands that nobody stays on a backend that is down for ever: a mapping on it is not
-// prolonged.
-func (c *Checker) judgeDown(t time.Duration, s *userState, x *line) {
-	limit := c.rules.Expire + c.rules.share() + x.slack()
+// prolonged. It lives on at a director for as long as that stood still with its clocks, and has not
+// noticed.
+func (c *Checker) judgeDown(t time.Duration, s *userState, x *line, director int) {
+	limit := c.rules.Expire + c.rules.share() + x.slack() +
+		c.contacts.directors[director].behind()
 	if t-x.start <= limit {
 		return
 	}

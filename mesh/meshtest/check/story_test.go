@@ -122,9 +122,12 @@ func (s *story) stop(d string, at time.Duration) {
 	s.add(Stop{At: At(at), Director: d})
 }
 
-func (s *story) sleep(d string, at, until time.Duration) {
+func (s *story) sleep(d string, at, until time.Duration) { s.pause(d, at, until, false) }
+
+// pause is sleep, perhaps with all clocks of the host.
+func (s *story) pause(d string, at, until time.Duration, clocks bool) {
 	s.gone(d, at)
-	s.add(Pause{At: At(at), Director: d})
+	s.add(Pause{At: At(at), Director: d, Clocks: clocks})
 	s.add(Wake{At(until), d})
 	s.woken[d] = true
 	s.lives[d] = append(s.lives[d], [2]time.Duration{until, end})

@@ -118,7 +118,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 		x.move = nil
 	}
 	c.note(t, s, x, l.director)
-	c.judgeDown(t, s, x)
+	c.judgeDown(t, s, x, l.director)
 }
 
 // note adds an answer to its line.

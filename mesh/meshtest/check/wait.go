@@ -226,6 +226,9 @@ func (c *Checker) judgeWait(l *lookup) {
 	if l.unsynced || !d.rooted || d.paused { // has a table of its own, or hears no confirmations
 		return
 	}
+	if d.unaware != forever {
+		return // mappings end by its clock, which is behind
+	}
 	s := c.user(l.user)
 	found, any := c.table.placesOf(l.user, c.confirmedUpTo(l), l.at, c.near(l.at, l.director))
 	if any || slices.Contains(found, netip.Addr{}) || c.beingMoved(s, l.at, l.director) ||
