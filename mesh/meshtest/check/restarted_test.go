@@ -215,6 +215,18 @@ func TestTakenUp(t *testing.T) {
 		{"waits at the end of its life", nil, both(row(b1, died-sec(10))), []Event{
 			Lookup{At(died + sec(25)), 50, "d1", alice}, Answer{At(died + sec(30)), 50, to, false},
 		}, ""},
+		{"waits as a flush moves her", nil, both(row(b1, died)), []Event{
+			Admin{At(later), 50, "d2", Op{Kind: OpFlush, Backend: b1}},
+			Lookup{At(later + sec(0.1)), 51, "d1", alice},
+			Answer{At(later + sec(2)), 51, to, false},
+			Lookup{At(later + sec(2.1)), 52, "d2", alice},
+			Answer{At(later + sec(2.2)), 52, to, false},
+		}, ""},
+		{"waits as a flush moves others", nil, both(row(b1, died)), []Event{
+			Admin{At(later), 50, "d2", Op{Kind: OpFlush, Backend: b3}},
+			Lookup{At(later + sec(0.1)), 51, "d1", alice},
+			Answer{At(later + sec(2)), 51, b1, false},
+		}, "G4"},
 		{"waits before that", nil, both(row(b1, died)), []Event{
 			Lookup{At(later), 50, "d1", alice}, Answer{At(later + sec(5)), 50, b1, false},
 		}, "G4"},

@@ -288,8 +288,8 @@ func (c *Checker) concerns(o *operation, s *userState) bool {
 	case OpMove, OpPin:
 		return o.op.User == s.user
 	case OpFlush, OpDrain, OpRebalance:
-		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || c.sent(s, o) ||
-			c.mayRemain(o.at, s.user, o.op.Backend) || c.madeUnheard(s, o)
+		return !o.op.Backend.IsValid() || s.wasOn(o.op.Backend) || s.had(o.op.Backend) ||
+			c.sent(s, o) || c.mayRemain(o.at, s.user, o.op.Backend) || c.madeUnheard(s, o)
 	}
 	return false
 }
@@ -322,6 +322,14 @@ func (c *Checker) madeUnheard(s *userState, flush *operation) bool {
 // wasOn reports whether the user was ever answered a backend.
 func (s *userState) wasOn(backend netip.Addr) bool {
 	return slices.ContainsFunc(s.sessions, func(y session) bool { return y.backend == backend })
+}
+
+// had reports whether the user has or had a line with a backend, answered or not: one may have been
+// imported, or found by all on their disks.
+func (s *userState) had(backend netip.Addr) bool {
+	return s.find(backend) != nil || slices.ContainsFunc(s.gone, func(x goneLine) bool {
+		return x.backend == backend
+	})
 }
 
 // heldUntil is how long a user may be held at a director by a move or flush. A director that was

@@ -278,6 +278,17 @@ func TestReasonsToWait(t *testing.T) {
 				Op{Kind: OpFlush, Backend: placeWithout(b1)})
 			waits(s, "d1", calm+sec(16), placeWithout(b1))
 		}, "G4", "without a reason"},
+		{"a flush of one who was imported", func(s *story) {
+			s.order("d1", calm, calm, Op{Kind: OpImport, User: alice, Backend: b2})
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpFlush, Backend: b2})
+			waits(s, "d2", calm+sec(5.5), b1)
+			waits(s, "d3", calm+sec(6.1), b1) // which has not heard yet that this is over
+		}, "", ""},
+		{"a flush of others than one who was imported", func(s *story) {
+			s.order("d1", calm, calm, Op{Kind: OpImport, User: alice, Backend: b2})
+			s.order("d1", calm+sec(5), calm+sec(5.1), Op{Kind: OpFlush, Backend: b3})
+			waits(s, "d2", calm+sec(5.5), b2)
+		}, "G4", "without a reason"},
 		{"the end of a mapping that has the activity of another one", func(s *story) {
 			inherits(s, true)
 			waits(s, "d1", calm+sec(57), b3)
