@@ -71,6 +71,10 @@ func (c *Core) merge(
 		return nil
 	}
 	c.hlc.Observe(change.LastStamp())
+	var again map[netip.Addr]bool
+	if !j.joins {
+		again = c.addedAgain(change)
+	}
 	applied := c.mergeTable(change)
 	if applied.Empty() && !j.joins {
 		return nil // a mesh whose table is empty takes away what is configured here all the same
@@ -79,7 +83,7 @@ func (c *Core) merge(
 		c.noteTable(now, applied)
 	}
 	t := c.begin(now, applied, confirmed, j.joins)
-	c.kickRemoved(before, j.leaves)
+	c.kickRemoved(before, again, j.leaves)
 	c.applyRemovals(now, applied)
 	return t
 }
@@ -236,13 +240,31 @@ func (c *Core) present() map[netip.Addr]ring.Tag {
 	return present
 }
 
-// kickRemoved ends the sessions on backends that a change removed, or that were configured in a
-// mesh that we served and that is no more.
-func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag, served bool) {
+// addedAgain are the backends that were removed, as a change says that is not merged yet, although
+// they may be present before it and after: we heard first that they were added again, or hear of
+// both at once. A command that only forgets users does not write whether a backend is present, so
+// what comes with it of that is older. Where a later adding comes with it nothing tells the two
+// apart: it passes for a removal, which ends sessions that might go on.
+func (c *Core) addedAgain(change directory.Change) map[netip.Addr]bool {
+	again := make(map[netip.Addr]bool)
+	for _, row := range change.Backends {
+		known, _ := c.table.Row(row.Addr)
+		said, upTo := row.Presence.Stamp, row.Forgotten
+		if said >= upTo && upTo.Tick() > known.Forgotten.Tick() ||
+			said == upTo && upTo.Tick() > known.Presence.Stamp.Tick() { // marks came first
+			again[row.Addr] = true
+		}
+	}
+	return again
+}
+
+// kickRemoved ends the sessions on backends that a change removed, be it that they were added again
+// since, or that were configured in a mesh that we served and that is no more.
+func (c *Core) kickRemoved(before map[netip.Addr]ring.Tag, again map[netip.Addr]bool, served bool) {
 	now := c.present()
 	var gone []netip.Addr
 	for addr := range before {
-		if _, still := now[addr]; !still {
+		if _, still := now[addr]; !still || again[addr] {
 			gone = append(gone, addr)
 		}
 	}

@@ -104,7 +104,7 @@ func TestKicksOfRemovedBackendsAreInOrder(t *testing.T) {
 	for i := range byte(20) {
 		before[netip.AddrFrom4([4]byte{198, 51, 100, 20 - i})] = ""
 	}
-	d.core.kickRemoved(before, true)
+	d.core.kickRemoved(before, nil, true)
 	var got []netip.Addr
 	for _, e := range d.core.effects {
 		if k, ok := e.(Kick); ok {
