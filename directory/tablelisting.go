@@ -18,6 +18,20 @@ func (t *Table) SetListings(stamp Stamp, origin string, listings map[netip.Addr]
 	return c
 }
 
+// Adopt gives a backend another name. That is written just after what it goes by: what an operator
+// says of the backend where it is not heard of yet is later, and holds.
+func (t *Table) Adopt(origin string, addr netip.Addr, name string) (Change, error) {
+	stored, err := t.present(addr)
+	if err != nil {
+		return Change{}, err
+	}
+	named := stored.Presence
+	named.Value.Name, named.Stamp, named.Origin = name, named.Stamp+1, origin
+	return t.change(BackendRow{
+		Addr: addr, Presence: named, Listing: retained(stored, stored.Listing.Stamp+1, origin),
+	}), nil
+}
+
 // retained is what becomes of the listing of a backend that an operator wants in use: of one that
 // is not drained for it, nothing.
 func retained(stored BackendRow, stamp Stamp, origin string) (r Register[Listing]) {

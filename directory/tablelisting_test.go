@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -65,5 +66,29 @@ func TestListings(t *testing.T) {
 		if drained == 1 != test.drained {
 			t.Errorf("%s: among the tasks %d times", name, drained)
 		}
+	}
+}
+
+// A backend gets another name, and is used again if its former one had lost the address. A command
+// that somebody gave since what stood here holds against that.
+func TestAdopt(t *testing.T) {
+	table := NewTable(mesh1, "d", configured())
+	table.do(table.Add(20, "d", b1, "former", "", nil))
+	table.do(table.SetListings(21, "d", map[netip.Addr]Listing{b1: {Gone: true}}), nil)
+	removed, err := table.Remove(30, "d2", b1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.do(table.Adopt("d", b1, "now"))
+	row, _ := table.Row(b1)
+	if p := row.Presence; p.Value.Name != "now" || !p.Value.Present || row.Drained() {
+		t.Errorf("it is %+v, %+v", p, row.Listing)
+	}
+	table.do(removed, nil)
+	if row, _ := table.Row(b1); row.present() {
+		t.Error("it came back")
+	}
+	if _, err := table.Adopt("d", b6, "now"); !errors.Is(err, ErrUnknownBackend) {
+		t.Errorf("a backend that is not there: %v", err)
 	}
 }

@@ -188,8 +188,8 @@ func (n *naming) nameView(now mono.Time) names.View {
 }
 
 // addNamed adds the backends that most directors see, and those that have come under another name.
-// What it says of a backend that nobody has named here is not of now: an operator may have added it
-// otherwise where we do not hear it yet, or removed it again, and that holds.
+// What it says of a backend is not of now: an operator may have added it otherwise where we do not
+// hear it yet, or removed it, and that holds.
 func (n *naming) addNamed(now mono.Time) {
 	if len(n.verdict.Add)+len(n.verdict.Adopt) == 0 {
 		return
@@ -200,31 +200,33 @@ func (n *naming) addNamed(now mono.Time) {
 	}
 	whole := directory.Change{Mesh: n.table.Mesh()}
 	after := n.table.Clone()
-	add := func(a names.Address, stamp directory.Stamp, vhosts *int) {
-		key := n.verdict.Keys[a.Addr]
-		change, err := after.Add(stamp, n.cfg.Name, a.Addr, key.Name, key.Tag, vhosts)
+	add := func(addr netip.Addr, change directory.Change, err error) {
+		key := n.verdict.Keys[addr]
 		if err != nil {
-			if n.unsaid("add " + a.Addr.String()) {
+			if n.unsaid("add " + addr.String()) {
 				n.logf(LogError, "backend cannot be added for its name",
-					Field{"backend", ring.AddrText(a.Addr)}, Field{"name", key.Name},
+					Field{"backend", ring.AddrText(addr)}, Field{"name", key.Name},
 					Field{"error", err.Error()})
 			}
 			return
 		}
-		if a.Standby && n.allKnow(directory.StandbyRegister) == nil {
-			change = change.SetStandby(stamp, n.cfg.Name, true)
-		}
 		after.Merge(change)
 		whole.Backends = append(whole.Backends, change.Backends...)
-		n.logf(LogInfo, "backend added for its name", Field{"backend", ring.AddrText(a.Addr)},
+		n.logf(LogInfo, "backend added for its name", Field{"backend", ring.AddrText(addr)},
 			Field{"name", key.Name}, Field{"tag", string(key.Tag)})
 	}
+	first := n.table.FirstStamp(stamp)
 	for _, a := range n.verdict.Add {
-		vhosts := a.VHosts
-		add(a, n.table.FirstStamp(stamp), &vhosts)
+		key, vhosts := n.verdict.Keys[a.Addr], a.VHosts
+		change, err := after.Add(first, n.cfg.Name, a.Addr, key.Name, key.Tag, &vhosts)
+		if a.Standby && n.allKnow(directory.StandbyRegister) == nil {
+			change = change.SetStandby(first, n.cfg.Name, true)
+		}
+		add(a.Addr, change, err)
 	}
 	for _, addr := range n.verdict.Adopt {
-		add(names.Address{Target: ring.Target{Addr: addr}}, stamp, nil)
+		change, err := after.Adopt(n.cfg.Name, addr, n.verdict.Keys[addr].Name)
+		add(addr, change, err)
 	}
 	n.writeNamed(now, whole, stamp)
 }

@@ -404,3 +404,40 @@ func TestNamesOnBothSidesOfASplit(t *testing.T) {
 		}
 	}
 }
+
+// A backend comes under another name on one side of a split. On the other side an operator has
+// removed it, and that holds.
+func TestNameForWhatIsRemovedElsewhere(t *testing.T) {
+	for _, lost := range []bool{false, true} { // by the name that it was added for
+		w := namers(t, 2)
+		d1, d2 := w.directors[0], w.directors[1]
+		backend := testBackend(5)
+		d2.order(AddBackend{Addr: backend, Name: "former.example.org"})
+		if lost {
+			w.run(time.Second)
+			d1.core.apply(w.now, d1.core.table.SetListings(
+				directory.StampAt(d1.core.MeshTime(w.now)), "d1",
+				map[netip.Addr]directory.Listing{backend: {Gone: true}}), nil)
+			w.run(time.Second)
+			w.wantTable("lost", "1 2 3 4 5-")
+		}
+		w.split([]*director{d1}, []*director{d2})
+		w.look(failAfter + 3*time.Second)
+		d2.order(RemoveBackend{Addr: backend})
+		w.answer = func(d *director) ([]int, string) {
+			if d == d1 {
+				return []int{1, 2, 3, 4, 5}, ""
+			}
+			return []int{1, 2, 3, 4}, ""
+		}
+		w.look(15 * time.Second)
+		row, _ := d1.core.table.Row(backend)
+		if row.Presence.Value.Name != imap.Name || row.Drained() {
+			t.Errorf("on the other side it is %+v, %+v", row.Presence, row.Listing)
+		}
+		w.heal()
+		w.until("all synced", 10*time.Second, w.allSynced)
+		w.look(3 * time.Second)
+		w.wantTable("after the split", "1 2 3 4")
+	}
+}
