@@ -3,17 +3,24 @@ package directory
 import "net/netip"
 
 // SetListings writes whether the names of backends have their addresses. Backends that are not in
-// the table, or of which that is written already, are left out.
+// the table, or of which that is written already, are left out. That one is gone is written just
+// after what was said before: a command that another director has been given meanwhile to use it
+// all the same is later, and holds.
 func (t *Table) SetListings(stamp Stamp, origin string, listings map[netip.Addr]Listing) Change {
 	c := t.change()
 	for _, b := range t.Backends() {
 		listing, ok := listings[b.Addr]
-		if !ok || t.backends[b.Addr].Listing.Value == listing {
+		stored := t.backends[b.Addr].Listing
+		if !ok || stored.Value == listing {
 			continue
 		}
-		c.Backends = append(c.Backends, BackendRow{
+		row := BackendRow{
 			Addr: b.Addr, Listing: Register[Listing]{Value: listing, Stamp: stamp, Origin: origin},
-		})
+		}
+		if listing.Gone {
+			row.Listing.Stamp = stored.Stamp + 1
+		}
+		c.Backends = append(c.Backends, row)
 	}
 	return c
 }

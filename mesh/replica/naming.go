@@ -42,8 +42,8 @@ const (
 	answerWithin = 30 * time.Second
 	// MaxWatchedNames bounds the names that a director watches.
 	MaxWatchedNames = wire.MaxNames
-	// listingPause is how long it stands at least that a backend is gone or back, by whomever it
-	// was written, so that two directors do not write against each other.
+	// listingPause is how long it stands at least that a backend is back, by whomever it was
+	// written, so that two directors do not write against each other.
 	listingPause = verdictPause
 )
 

@@ -441,3 +441,31 @@ func TestNameForWhatIsRemovedElsewhere(t *testing.T) {
 		w.wantTable("after the split", "1 2 3 4")
 	}
 }
+
+// A name has lost an address. On one side of a split an operator keeps the backend in use, before
+// the other side finds that the address is gone. What the operator said holds.
+func TestNameThatLosesWhatIsKeptElsewhere(t *testing.T) {
+	w := namers(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.split([]*director{d1}, []*director{d2})
+	w.look(failAfter + 3*time.Second)
+	late := w.now.Add(10 * time.Second)
+	w.answer = func(d *director) ([]int, string) {
+		if d == d1 && w.now < late {
+			return []int{1, 2, 3, 4}, ""
+		}
+		return []int{1, 2, 3}, ""
+	}
+	w.look(missingGone + 5*time.Second)
+	d2.order(Undrain{Addr: testBackend(4)})
+	w.look(10 * time.Second)
+	if row, _ := d1.core.table.Row(testBackend(4)); !row.Listing.Value.Gone {
+		t.Fatalf("d1: %+v", row.Listing)
+	}
+	w.heal()
+	w.until("all synced", 10*time.Second, w.allSynced)
+	w.look(3 * time.Second)
+	w.wantTable("after the split", "1 2 3 4+")
+	w.look(2 * missingGone)
+	w.wantTable("later", "1 2 3 4+")
+}
