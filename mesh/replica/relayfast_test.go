@@ -205,3 +205,61 @@ func TestLateConfirmation(t *testing.T) {
 		}
 	}
 }
+
+// A director that has just answered for another one, and leaves or begins a new life, is not waited
+// for any more. Its answer may be under way all the same.
+func TestRelayedAnswerOfADirectorThatIsGone(t *testing.T) {
+	const h = 4
+	leaves := func(w *world, d1 *director) { d1.core.Leave(w.now) }
+	for name, test := range map[string]struct{ before, during func(w *world, d1 *director) }{
+		"leaves before the move": {before: leaves},
+		"leaves during the move": {during: leaves},
+		"steps during the move": {during: func(w *world, d1 *director) {
+			d1.core.step(w.now, 2*time.Second)
+			d1.core.Take() // to close the streams: the joiner has not read its own to the end
+			w.breakStream(d1, w.named("d2"))
+			w.breakStream(w.named("d2"), d1)
+			w.cut[[2]string{"d1", "joiner"}], w.cut[[2]string{"joiner", "d1"}] = true, true
+		}},
+	} {
+		w, joiner := notCounted(t, func(c *Config) { c.KickDelay = 0 }, "d1", "d2")
+		d1, d2 := w.directors[0], w.directors[1]
+		from := d1.must(h)
+		w.run(100 * time.Millisecond)
+		session, late := joiner.sessions["d1"], []wire.Message(nil)
+		w.also(func(f, to *director, m wire.Message) bool {
+			slow := f == d1 && to == joiner
+			if slow {
+				late = append(late, m)
+			}
+			return slow || f == d2 && to == joiner
+		})
+		_, id := joiner.ask(h)
+		w.deliver()
+		asked := w.now
+		if test.before != nil {
+			test.before(w, d1)
+			w.deliver()
+		}
+		op := d2.begin(Move{Hash: h, Backend: another(from), Wait: true})
+		w.deliver()
+		if test.during != nil {
+			test.during(w, d1)
+		}
+		w.until("the end of the move", 3*time.Second, func() bool {
+			_, done := d2.done[op]
+			return done
+		})
+		if err := d2.done[op].Err; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, m := range late {
+			joiner.core.Receive(w.now, session, d1.says(m))
+		}
+		joiner.carryOut()
+		if a, answered := joiner.answers[id]; answered {
+			t.Errorf("%s: the joiner answers %v, %v after it has asked", name, a,
+				w.now.Sub(asked))
+		}
+	}
+}

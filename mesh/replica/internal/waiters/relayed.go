@@ -17,6 +17,7 @@ const cleanEvery = time.Second
 // has none.
 type Relayed struct {
 	until     map[ring.User]mono.Time // the last moment at which a peer may give one
+	untilAll  mono.Time               // the same of any user; 0: there was no such moment
 	cleanedAt mono.Time
 }
 
@@ -31,10 +32,14 @@ func (r *Relayed) Note(now mono.Time, u ring.User) {
 	r.until[u] = now.Add(relayedFor)
 }
 
+// NoteAll notes that a peer may give an answer about any user still, which it got from a director
+// that is gone.
+func (r *Relayed) NoteAll(now mono.Time) { r.untilAll = now.Add(relayedFor) }
+
 // Until is the last moment at which a peer may give an answer about a user, if that is not over;
 // else zero.
 func (r *Relayed) Until(now mono.Time, u ring.User) mono.Time {
-	if until := r.until[u]; until >= now {
+	if until := max(r.until[u], r.untilAll); until >= now {
 		return until
 	}
 	return 0

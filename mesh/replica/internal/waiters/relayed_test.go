@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/ring"
 )
 
@@ -39,6 +40,28 @@ func TestRelayed(t *testing.T) {
 			(b != 0) != test.bob || r.Len() != test.length {
 			t.Errorf("after %v: until %v and %v, %d in all", test.after, a.Sub(start), b.Sub(start),
 				r.Len())
+		}
+	}
+}
+
+// Of a director that is gone it is not known about whom a peer has asked it.
+func TestRelayedOfAll(t *testing.T) {
+	alice, bob := ring.User{Hash: 1}, ring.User{Hash: 2}
+	var r Relayed
+	r.Note(start.Add(RelayValid), bob)
+	r.NoteAll(start)
+	all := start.Add(RelayValid + RelayValid/100)
+	for _, test := range []struct {
+		after time.Duration
+		user  ring.User
+		want  mono.Time
+	}{
+		{0, alice, all}, {0, bob, all.Add(RelayValid)},
+		{all.Sub(start), alice, all}, {all.Sub(start) + 1, alice, 0},
+		{all.Sub(start) + 1, bob, all.Add(RelayValid)},
+	} {
+		if got := r.Until(start.Add(test.after), test.user); got != test.want {
+			t.Errorf("%v after %v: until %v, want %v", test.user, test.after, got, test.want)
 		}
 	}
 }
