@@ -90,12 +90,13 @@ func (gs *gossiping) lookForUnmet(now mono.Time) {
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
-// time.
+// time. They take it that we have what those hold, see snapshotDone. So we do not report one of
+// which we still lack that, or that loads and has not said yet what it holds.
 func (gs *gossiping) sendCounting() {
 	m := &wire.Counting{}
 	for _, p := range gs.peers.all {
 		boot := uint64(0)
-		if p.live && p.Counted {
+		if p.live && p.Counted && !p.lacking && !p.loading {
 			boot = p.boot
 		}
 		if boot == p.announced {

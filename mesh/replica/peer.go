@@ -84,7 +84,7 @@ type peer struct {
 	// had the table ourselves.
 	said []directory.Change
 
-	// announced is the boot under which our peers know that we count it; 0: that we do not.
+	// announced is the boot under which our peers know that we count it; 0: they do not.
 	announced uint64
 	counts    map[wire.Life]bool // what it counts, as it says
 
