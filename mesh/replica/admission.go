@@ -187,7 +187,8 @@ func (c *Core) progressAdmission(now mono.Time) {
 		return
 	}
 	for _, p := range c.peers.all {
-		if (p.matters() || p.Request() != nil) && p.behind() && !c.receiver.Tried(now, p.name) {
+		if (p.matters() || p.Request() != nil) && p.behind() && p.out &&
+			!c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}

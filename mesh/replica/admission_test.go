@@ -434,9 +434,10 @@ func TestCandidates(t *testing.T) {
 		{"one of a mesh above does not answer", func(p *peer) { p.mesh, p.synced = above, false },
 			[]string{"d2"}},
 		{"one does not count us", func(p *peer) { p.CountsUs = false }, []string{"d2"}},
+		{"no stream is open to one", func(p *peer) { p.out = false }, []string{"d2"}},
 	} {
 		c := crowd(2, func(i int, p *peer) {
-			if p.synced = true; i == 1 {
+			if p.synced, p.out = true, true; i == 1 {
 				test.change(p)
 			}
 		})

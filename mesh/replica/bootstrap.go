@@ -54,7 +54,7 @@ func (c *Core) candidates(now mono.Time) (live, synced []*peer) {
 		}
 		live = append(live, p)
 		lacking = lacking || p.synced && c.lacksTable(now, p)
-		if p.synced && c.sameMesh(p) && (p.CountsUs || c.cfg.Guards.NoAdmission) &&
+		if p.synced && p.out && c.sameMesh(p) && (p.CountsUs || c.cfg.Guards.NoAdmission) &&
 			!c.receiver.Tried(now, p.name) {
 			synced = append(synced, p)
 		}
@@ -137,7 +137,7 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		if !p.CountsUs {
 			return
 		}
-		if !a.cold[p.name] && !p.loading && !c.receiver.Tried(now, p.name) {
+		if !a.cold[p.name] && !p.loading && p.out && !c.receiver.Tried(now, p.name) {
 			c.requestSnapshot(now, p)
 			return
 		}

@@ -212,7 +212,8 @@ func (dl *deadLogs) seekRests(now mono.Time) {
 // messages that we lack; nil if there is none.
 func (dl *deadLogs) restBySnapshot(now mono.Time) *peer {
 	for _, log := range dl.logs.Behind() {
-		if p := dl.aheadIn(log); p != nil && log.Short(p.name) && !dl.receiver.Tried(now, p.name) {
+		if p := dl.aheadIn(log); p != nil && log.Short(p.name) && p.out &&
+			!dl.receiver.Tried(now, p.name) {
 			return p
 		}
 	}

@@ -231,3 +231,24 @@ func TestJoinerTellsHowItsConfigurationDiffers(t *testing.T) {
 		}
 	}
 }
+
+// A director that lacks rows of two others takes them of the one to which its stream is open. What
+// that has of the other one's log comes with it.
+func TestDonorToWhichNoStreamIsOpen(t *testing.T) {
+	w := started(t, 3)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	w.lose = func(_, to *director, m wire.Message) bool {
+		_, rows := m.(*wire.Rows)
+		return rows && to == d1
+	}
+	d2.must(7)
+	d3.must(8)
+	w.run(200 * time.Millisecond)
+	w.cut[[2]string{"d1", "d2"}] = true
+	w.breakStream(d1, d2)
+	w.lose = nil
+	w.run(time.Second)
+	if !d1.core.synced() || d1.live(7) != d2.live(7) {
+		t.Errorf("d1 is not synced: %s", d1.core.Self(w.now).Reason)
+	}
+}
