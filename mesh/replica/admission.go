@@ -313,6 +313,7 @@ func (c *Core) gotAdmitted(now mono.Time, p *peer, m *wire.Admitted) {
 	if m.Member {
 		c.awaitTable(now, p, m.Change)
 		c.noteApart(now, m.Apart)
+		c.noteParted(p, m)
 	}
 	c.mergeRows(now, m.Moving, nil)
 	if !c.synced() {

@@ -50,7 +50,7 @@ func (c *Core) apartFrom(now mono.Time) (apart []wire.Apart) {
 	}
 	if d := c.disk; d != nil && d.whole != 0 {
 		for _, who := range slices.Concat(d.live, d.apart) {
-			if _, told := c.apart[who.Name]; !told {
+			if _, told := c.apart[who.Name]; !told && !slices.Contains(d.parted, who.Name) {
 				unmet(wire.Apart{Director: who, Together: d.whole})
 			}
 		}
@@ -71,6 +71,24 @@ func (c *Core) noteApart(now mono.Time, apart []wire.Apart) {
 		told, known := c.apart[name]
 		if a.Together > told.Together && (known || len(c.apart) < MaxDirectors) {
 			c.apart[name] = a
+		}
+	}
+}
+
+// noteParted notes which of those that were live when the disk was last synced have left since, or
+// were removed: the director that lets us join was there too, and neither counts them nor is apart
+// from them.
+func (c *Core) noteParted(p *peer, m *wire.Admitted) {
+	d := c.disk
+	if d == nil || c.admission.bootstrapped || !slices.Contains(d.live, p.self()) {
+		return
+	}
+	for _, was := range d.live {
+		named := func(who wire.Peer) bool { return who.Name == was.Name }
+		if was.Name != p.name && !slices.ContainsFunc(m.Live, named) &&
+			!slices.ContainsFunc(m.Apart, func(a wire.Apart) bool { return named(a.Director) }) &&
+			!slices.Contains(d.parted, was.Name) {
+			d.parted = append(d.parted, was.Name)
 		}
 	}
 }

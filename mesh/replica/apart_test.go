@@ -220,6 +220,53 @@ func TestNobodyIsNamedWithoutNeed(t *testing.T) {
 	}
 }
 
+// Who left while a director was away is not named by those that it lets in, although its data
+// directory speaks of it: whoever was with both lets it in again, and is not apart from the other
+// one. Who only fails is named, and so is one of whom nobody can tell.
+func TestOfTheDiskAndLeftSince(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		go3    func(d3 *director)
+		anew   bool // d1 begins anew before d2 is back
+		failed []string
+	}{
+		{"left", (*director).leave, false, nil},
+		{"failed", (*director).crash, false, []string{"d3"}},
+		{"left, before d1 began anew", (*director).leave, true, []string{"d3"}},
+	} {
+		w := onDisks(t, 3)
+		d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+		w.run(2 * time.Second)
+		d2.crash()
+		w.run(failAfter + time.Second)
+		test.go3(d3)
+		w.run(forgetLeft + time.Second)
+		if test.anew {
+			d1.crash()
+			d1.boots(false)
+			w.until("d1 serves alone", 20*time.Second, d1.core.synced)
+		}
+		d2.boots(false)
+		w.until("d2 is back", 20*time.Second, d2.core.synced)
+		if missing := d2.core.missing(w.now); !slices.Equal(missing, test.failed) {
+			t.Errorf("%s: d2 misses %v, want %v", test.name, missing, test.failed)
+		}
+		d4 := w.start("d4")
+		w.until("d4 has joined", 10*time.Second, d4.core.synced)
+		out, err := d4.do(UpdateBackend{Addr: testBackend(1), VHosts: 5})
+		if err != nil || !slices.Equal(out.FailedPeers, test.failed) {
+			t.Errorf("%s: d4 names %v, error %v; want %v", test.name, out.FailedPeers, err,
+				test.failed)
+		}
+		w.run(2 * time.Second)
+		whole, apart := d2.core.wholeNow(w.now)
+		ago := d2.core.MeshTime(w.now).Sub(whole)
+		if (len(apart) > 0 || ago > time.Second) != (test.failed != nil) {
+			t.Errorf("%s: d2 is whole up to %v ago, apart from %v", test.name, ago, apart)
+		}
+	}
+}
+
 // Of two that let a director in, the one counts that was together with a third for longer. What one
 // says counts for nobody whom the director has met itself, nor for itself.
 func TestTwoSayWhoIsApart(t *testing.T) {

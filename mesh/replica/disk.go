@@ -58,6 +58,7 @@ type disk struct {
 	started mono.Time
 	live    []wire.Peer // at the last sync
 	apart   []wire.Peer // then, see wholeNow
+	parted  []string    // of live: they left or were removed while we were away
 	// logs are those of our former lives, up to where the disk had them at the last sync. Last is
 	// the highest number that was found behind it.
 	logs []wire.Position
@@ -310,7 +311,8 @@ func (c *Core) missing(now mono.Time) (names []string) {
 		return nil
 	}
 	for _, was := range c.disk.live {
-		if p := c.peers.get(was.Name); p == nil || !p.live && !p.left {
+		p := c.peers.get(was.Name)
+		if (p == nil || !p.live && !p.left) && !slices.Contains(c.disk.parted, was.Name) {
 			names = append(names, was.Name)
 		}
 	}
