@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,60 @@ import (
 	"directormesh/mesh/wire"
 	"directormesh/ring"
 )
+
+// A joiner does not wait for a director that it has not met and that leaves or fails, and shows it
+// no more, as soon as those say so that had it named. One that does not answer itself may have
+// begun another life, and memberlist and other peers may know better.
+func TestNamedAndGone(t *testing.T) {
+	named := func(d *director) bool {
+		return d.core.admission.named.Has("d2") || slices.ContainsFunc(d.core.Peers(d.w.now),
+			func(p PeerStatus) bool { return p.Name == "d2" })
+	}
+	for _, test := range []struct {
+		name   string
+		before func(joiner *director)
+		waits  bool
+	}{
+		{"left", func(*director) {}, false},
+		{"it is not synced", func(j *director) { j.core.peers.get("d1").synced = false }, true},
+		{"another one counts it", func(j *director) {
+			j.core.peers.get("d3").counts = maps.Clone(j.core.peers.get("d1").counts)
+		}, true},
+		{"memberlist holds it alive", func(j *director) {
+			d2 := j.w.named("d2").core
+			j.core.MemberJoined(j.w.now, "d2", d2.cfg.Addr, d2.boot)
+		}, true},
+	} {
+		w := started(t, 3)
+		w.run(time.Second)
+		d1, d2 := w.directors[0], w.directors[1]
+		j := w.start("joiner")
+		w.split([]*director{d2}, []*director{j})
+		w.until("d2 is named", 5*time.Second, func() bool { return named(j) })
+		w.run(50 * time.Millisecond)
+		if !named(j) || j.core.synced() {
+			t.Fatal("the joiner does not wait for d2")
+		}
+		test.before(j)
+		gone := &wire.Counting{Gone: []wire.Life{{Name: "d2", Boot: d2.core.boot}}}
+		if test.name != "another one counts it" {
+			j.core.peers.get("d3").counts = nil
+		}
+		j.hears(d1, gone)
+		if got := named(j); got != test.waits {
+			t.Errorf("%s: waits for it or shows it: %v, want %v", test.name, got, test.waits)
+		}
+	}
+	w := started(t, 2)
+	w.run(time.Second)
+	j := w.start("joiner")
+	w.split(w.directors[1:2], w.directors[2:])
+	w.until("d2 is named", 5*time.Second, func() bool { return named(j) })
+	w.directors[1].leave()
+	w.until("the joiner is synced", 2*time.Second, func() bool {
+		return j.core.synced() && !named(j)
+	})
+}
 
 // A peer that says that it is synced, whose beats flow, and that never admits anybody keeps nobody
 // from answering for long.

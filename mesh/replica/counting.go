@@ -132,6 +132,9 @@ func (gs *gossiping) gotCounting(now mono.Time, p *peer, m *wire.Counting) {
 	}
 	for _, l := range m.Gone {
 		delete(p.counts, l)
+		if p.synced && gs.vouches(p) && !gs.countedByPeer(l) {
+			gs.goneUnmet(l)
+		}
 	}
 	for _, l := range m.Counts {
 		if len(p.counts) >= maxLives {

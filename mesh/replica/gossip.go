@@ -28,6 +28,7 @@ type gossiping struct {
 // gossipingPort is what gossiping needs of the other parts of the core.
 type gossipingPort interface {
 	apply(now mono.Time, change directory.Change, from *peer) *barrier.Change
+	goneUnmet(who wire.Life)
 	mergeRows(now mono.Time, blocks []wire.Block, each eachMerged)
 	self() wire.Peer
 	strange(p *peer) bool

@@ -6,6 +6,7 @@ import (
 	"directormesh/directory"
 	"directormesh/mesh/mono"
 	"directormesh/mesh/replica/internal/hints"
+	"directormesh/mesh/wire"
 )
 
 // addressBook knows where directors are said to be, and under which names.
@@ -58,6 +59,19 @@ func (ab *addressBook) hear(now mono.Time, h hints.Hint, boot uint64) {
 	}
 	if dial != nil {
 		ab.dial(dialOf(dial))
+	}
+}
+
+// goneUnmet forgets a director that was named to us and that we have not met: no peer counts it any
+// more. It has left, or nobody hears it. One that memberlist holds alive may have begun another
+// life.
+func (ab *addressBook) goneUnmet(who wire.Life) {
+	if ab.peers.get(who.Name) != nil {
+		return
+	}
+	delete(ab.admission.named, who)
+	if h := ab.hints.Get(who.Name); h != nil && !h.Member {
+		ab.hints.Forget(who.Name)
 	}
 }
 
