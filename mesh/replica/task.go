@@ -196,10 +196,13 @@ func (tr *taskRunner) scan(now mono.Time, t *tasks.Task) {
 		}
 		rows = tr.dir.Leaf(t.Tag, leaf, at, rows[:0])
 		for _, m := range rows {
-			switch {
-			case !tr.movable(t, m):
-			case tr.expiresInTime(at, t, m):
-				t.Spared()
+			if !tr.isOf(t, m) {
+				continue
+			}
+			switch place := tr.target(ring.User{Tag: t.Tag, Hash: m.Hash}); {
+			case place == m.Backend:
+			case !place.IsValid(), tr.expiresInTime(at, t, m):
+				t.Spared() // where no backend is usable the task waits for one
 			default:
 				t.Found(m)
 			}
@@ -211,9 +214,17 @@ func (tr *taskRunner) scan(now mono.Time, t *tasks.Task) {
 	}
 }
 
-// movable reports whether a mapping is the task's to move. Where no backend is usable it is not:
-// the task waits for one.
+// movable reports whether a mapping is the task's, and can be moved.
 func (tr *taskRunner) movable(t *tasks.Task, m directory.Mapping) bool {
+	if !tr.isOf(t, m) {
+		return false
+	}
+	place := tr.target(ring.User{Tag: t.Tag, Hash: m.Hash})
+	return place.IsValid() && place != m.Backend
+}
+
+// isOf reports whether a mapping is the task's to move, if the user hashes elsewhere.
+func (tr *taskRunner) isOf(t *tasks.Task, m directory.Mapping) bool {
 	if !m.Backend.IsValid() || m.Moving || t.Backend.IsValid() && m.Backend != t.Backend {
 		return false
 	}
@@ -223,11 +234,7 @@ func (tr *taskRunner) movable(t *tasks.Task, m directory.Mapping) bool {
 	} else {
 		ok = ok && row.Rebalance.Value.On && !row.Drained()
 	}
-	if !ok {
-		return false
-	}
-	place := tr.target(ring.User{Tag: t.Tag, Hash: m.Hash})
-	return place.IsValid() && place != m.Backend
+	return ok
 }
 
 // expiresInTime reports whether a mapping is left to expire: there is time for that, and no session

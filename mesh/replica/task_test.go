@@ -350,6 +350,35 @@ func TestRebalanceMovesUsers(t *testing.T) {
 	w.wantRest()
 }
 
+// Without a usable backend a rebalance waits for one: it is not over before it has looked at all
+// users by a ring that places them.
+func TestRebalanceWaitsForABackend(t *testing.T) {
+	w, places := mapped(t, 2, 100)
+	d1, from := w.directors[0], testBackend(1)
+	for n := 1; n <= 4; n++ {
+		d1.order(SetDown{Addr: testBackend(n), Down: true})
+	}
+	d1.order(Rebalance{})
+	w.run(10 * time.Second)
+	if row, _ := d1.core.table.Row(from); !row.Rebalance.Value.On || len(d1.kicked) > 0 {
+		t.Errorf("without a backend it is under way: %v; %d users were kicked",
+			row.Rebalance.Value.On, len(d1.kicked))
+	}
+	for n := 2; n <= 4; n++ {
+		d1.order(SetDown{Addr: testBackend(n)})
+	}
+	w.until("it is over", time.Minute, func() bool {
+		row, _ := d1.core.table.Row(from)
+		return !row.Rebalance.Value.On
+	})
+	w.run(3 * time.Second)
+	for h := range places {
+		if got := d1.core.User(w.now, "", h); got.Mapped && got.Current != got.Hashed {
+			t.Errorf("user %v is on %v, and hashes to %v", h, got.Current, got.Hashed)
+		}
+	}
+}
+
 // All directors are killed in the middle of a drain; from their data directories they go on.
 func TestDrainAfterARestartOfAll(t *testing.T) {
 	w := onDisks(t, 3)
