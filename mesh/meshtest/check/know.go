@@ -11,8 +11,10 @@ type given struct {
 	director int
 	life     int
 	sure     bool // activity was recorded, hence announced, with it, and by this director itself
-	relayed  bool // perhaps given by another director on behalf of this one, which was not synced
-	resting  bool // the backend may have been down: it recorded nothing, and relies on an older one
+	// perhaps given by another director on behalf of this one, which was not synced; or it relies
+	// on what another one recorded and nobody heard
+	relayed bool
+	resting bool // the backend may have been down: it recorded nothing, and relies on an older one
 	// by one that did not know yet that it had stood still: that binds whom it has reached
 	unaware bool
 	foreign bool // by a director that had a table of its own, in which the backend may be up

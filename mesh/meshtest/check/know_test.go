@@ -303,6 +303,10 @@ func TestKnowledge(t *testing.T) {
 			s.order("d2", sec(50.5), sec(50.6), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 			s.login("d3", sec(56), alice, placeWithout(b1))
 		}, "", ""},
+		{"what one director recorded for one that did not hear it, and another relied on",
+			func(s *story) { recordedFor(s, 20) }, "", ""},
+		{"what one director recorded long before another one recorded it anew",
+			func(s *story) { recordedFor(s, 5.5) }, "G2", "d3 answered"},
 		{"a flush that one director never heard of, and one in the middle did", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.part("d1", "d3", calm+sec(1), end)
@@ -678,6 +682,25 @@ func backFromLongSplit(s *story, synced float64) {
 	s.stop("d1", calm+sec(54))
 	s.stop("d2", calm+sec(54.1))
 	s.login("d3", calm+sec(60), alice, placeWithout(b1))
+}
+
+// recordedFor has d2 ask d1 for alice after so many seconds, die, start again and answer her, while
+// d3 hears nothing of d1.
+func recordedFor(s *story, asked float64) {
+	s.login("d1", calm, alice, b1)
+	s.part("d1", "d3", calm+sec(0.5), end)
+	s.silent["d2"] = true
+	for x, synced := range map[float64]bool{
+		2 - calm.Seconds(): true, asked - 0.1: false, asked + 4: true,
+	} {
+		s.add(Synced{At(calm + sec(x)), "d2", synced, "the story says so", 0})
+	}
+	s.ask("d2", calm+sec(asked), alice)
+	s.stop("d2", calm+sec(asked+0.02))
+	s.start("d2", calm+sec(asked+2))
+	s.login("d2", calm+sec(25), alice, b1)
+	s.order("d2", calm+sec(26), calm+sec(26.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.login("d3", calm+sec(41.5), alice, placeWithout(b1))
 }
 
 // prolongedUnheard has d1 prolong alice's mapping, after her place has become another. d3 answers

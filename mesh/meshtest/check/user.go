@@ -127,8 +127,12 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	up := c.table.surelyUp(x.backend, t-time.Second, t)
 	made := x.fresh && x.start == t && len(x.answers) == 0
 	recent := t - c.rules.share()/2 - clockSlack
+	// another director may have recorded it, for one that did not hear the answer
+	unheard := slices.ContainsFunc(s.relayed, func(r *lookup) bool {
+		return !r.heard && r.at <= t && r.ended >= recent
+	})
 	sure := d.synced && (made ||
-		up && x.last < recent && len(c.inherited(x, recent, t)) == 0)
+		up && x.last < recent && !unheard && len(c.inherited(x, recent, t)) == 0)
 	if sure {
 		d.wrote = min(d.wrote, t)
 	}
@@ -138,8 +142,8 @@ func (c *Checker) note(t time.Duration, s *userState, x *line, director int) {
 	n := len(x.answers)
 	if n == 0 || x.answers[n-1].at != t || x.answers[n-1].director != director {
 		x.answers = append(x.answers, given{
-			at: t, director: director, life: d.life, sure: sure, relayed: !d.synced, resting: !up,
-			unaware: d.cutOff, foreign: !d.rooted,
+			at: t, director: director, life: d.life, sure: sure, resting: !up,
+			relayed: !d.synced || unheard && !sure, unaware: d.cutOff, foreign: !d.rooted,
 			unseen: c.unseenFlushes(t, s, director, x.backend, x.start),
 		})
 	}
