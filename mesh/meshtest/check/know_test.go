@@ -431,6 +431,19 @@ func TestKnowledge(t *testing.T) {
 			s.split("d1", calm, calm+sec(40))
 			admittedLate(s, 38, 46)
 		}, "G2", "d3 answered"},
+		{"what one said before it was synced again, and then there was a long split",
+			func(s *story) {
+				s.expire = sec(60)
+				s.silent["d1"] = true
+				for x, synced := range map[float64]bool{2: true, 12: false, 14: true} {
+					s.add(Synced{At(sec(x)), "d1", synced, "the story says so", 0})
+				}
+				s.login("d1", sec(13), alice, b1)
+				s.split("d3", calm, calm+sec(40))
+				s.order("d1", calm+sec(7), calm+sec(7.1),
+					Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+				s.login("d3", calm+sec(43), alice, placeWithout(b1))
+			}, "G2", "d3 answered"},
 		{"what one said that was in touch and is not synced any more", func(s *story) {
 			s.silent["d1"] = true
 			s.add(Synced{At(sec(2)), "d1", true, "", 0})
