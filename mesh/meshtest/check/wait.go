@@ -152,17 +152,26 @@ func (c *Checker) heldLater(
 	})
 }
 
-// movesOn reports whether a sweep may move its user on who was held for a move until a time at
-// least. A director may hear of that before it hears of the end of the move, which comes from
-// another one; then it holds the user without a break.
+// movesOn reports whether a sweep may move its user on who was held for a move, or by another
+// sweep, until a time at least. A director may hear of that before it hears of the end of the first
+// move, which comes from another one; then it holds the user without a break.
 func (c *Checker) movesOn(
 	sweep *operation, s *userState, l *lookup, until time.Duration, places []netip.Addr,
 ) bool {
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {
-		to := o.op.Backend
-		return o.op.Kind == OpMove && o.op.User == s.user &&
-			c.heldUntil(o, l.director) > until && sweep.flushes(s.user, to) &&
-			!(len(places) == 1 && places[0] == to)
+		to, any := []netip.Addr{o.op.Backend}, false
+		switch {
+		case c.heldUntil(o, l.director) <= until:
+			return false
+		case o != sweep && o.moves(s.user) && c.concerns(o, s):
+			since := max(o.at-1, l.at-moveLimit) // see flushedBy
+			to, any = c.table.placesOf(s.user, since, until, everyone)
+		case o.op.Kind != OpMove || o.op.User != s.user:
+			return false
+		}
+		return any || slices.ContainsFunc(to, func(b netip.Addr) bool {
+			return b.IsValid() && sweep.flushes(s.user, b) && !(len(places) == 1 && places[0] == b)
+		})
 	})
 }
 

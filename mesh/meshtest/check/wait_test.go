@@ -603,6 +603,18 @@ func TestFailures(t *testing.T) {
 			func(s *story) { movedOn(s, b2, netip.Addr{}, 1.05) }, "", ""},
 		{"the same by a flush of that backend",
 			func(s *story) { movedOn(s, b2, b2, 1.05) }, "", ""},
+		{"a failure as a flush moved her on from where another one had brought her",
+			func(s *story) { flushedOn(s, b1, placeWithout(b1), 0) }, "", ""},
+		{"the same by a flush of all",
+			func(s *story) { flushedOn(s, netip.Addr{}, netip.Addr{}, 0) }, "", ""},
+		{"a failure after a flush during one of another backend", func(s *story) {
+			flushedOn(s, b1, placeWithout(b1, placeWithout(b1)), 0)
+		}, "G4", "failed a lookup"},
+		{"a failure after a flush during one of the backend where she was before",
+			func(s *story) { flushedOn(s, b1, b1, 0) }, "G4", "failed a lookup"},
+		{"a failure after a flush to where the user hashes during another one",
+			func(s *story) { flushedOn(s, netip.Addr{}, netip.Addr{}, 10) },
+			"G4", "failed a lookup"},
 		{"a failure after a move during a flush of another backend",
 			func(s *story) {
 				s.login("d1", calm-sec(2), alice, b1)
@@ -666,6 +678,20 @@ func endsAndFails(s *story, asked float64) {
 	s.order("d1", calm+sec(asked-1), calm+sec(asked-0.9), Op{Kind: OpFlush})
 	id := s.ask("d2", calm+sec(asked), alice)
 	s.add(Answer{At(calm + sec(asked+30)), id, netip.Addr{}, true})
+}
+
+// flushedOn has a lookup of alice fail at d2 which a flush of her backend, or of all, holds at
+// first, and then perhaps another one, when the backend to which she came has so many vhosts.
+func flushedOn(s *story, first, second netip.Addr, vhosts int) {
+	s.expire = sec(60)
+	s.login("d1", calm-sec(4), alice, b1)
+	s.order("d1", calm-sec(3), calm-sec(2.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d3", calm, calm+sec(0.05), Op{Kind: OpFlush, Backend: first})
+	id := s.ask("d2", calm+sec(1.1), alice)
+	s.order("d1", calm+sec(9), calm+sec(9.1),
+		Op{Kind: OpUpdate, Backend: placeWithout(b1), VHosts: vhosts})
+	s.order("d1", calm+sec(10), calm+sec(10.1), Op{Kind: OpFlush, Backend: second})
+	s.add(Answer{At(calm + sec(31.1)), id, netip.Addr{}, true})
 }
 
 // forgottenUnseen has alice flushed to b1, which has come back, and b1 removed before she logs in.
