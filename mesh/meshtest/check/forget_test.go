@@ -98,6 +98,26 @@ func TestForgottenWhileMoved(t *testing.T) {
 	})
 }
 
+// A forget of the backend to which a move goes ends the move, and kicks nobody. By a clock that is
+// ahead it may come after the move although it was there first.
+func TestForgottenWhereTheMoveGoes(t *testing.T) {
+	to := placeWithout(b1)
+	forgotten := func(s *story, at, done float64) {
+		s.login("d2", calm, alice, b1)
+		s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		s.add(Admin{At(calm + sec(5)), 100, "d1", Op{Kind: OpMove, User: alice, Backend: to}})
+		s.order("d2", calm+sec(at), calm+sec(done), Op{Kind: OpForget, Backend: to})
+		s.login("d1", calm+sec(5.05), alice, to)
+		s.kick("d2", calm+sec(5.07), alice, to)
+	}
+	testStories(t, []tale{
+		{"after it", func(s *story) { forgotten(s, 5.01, 5.1) }, "", ""},
+		{"just before it", func(s *story) { forgotten(s, 4.99, 5.1) }, "", ""},
+		{"before it, as all had heard", func(s *story) { forgotten(s, 4.8, 4.9) },
+			"G2", "d2 has not kicked"},
+	})
+}
+
 // forgottenMoved has d1 move alice to b3, and d3 on to b2. Then d2 forgets who is there and answers
 // her where she hashes, before others have heard of it.
 func forgottenMoved(s *story, at, done float64, failed ...string) {

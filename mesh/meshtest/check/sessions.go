@@ -28,7 +28,9 @@ func (c *Checker) kicked(
 // those (protocol.md, Moves).
 func (c *Checker) judgeKicksBefore(t time.Duration, s *userState, x *line, director int) {
 	for _, o := range c.operations {
-		if o.at >= x.move.at && o.frees(x.backend) {
+		// By a clock that is ahead it came later, if the move's director had not heard of it.
+		later := o.at >= x.move.at || o.at >= x.move.at-clockSlack && o.still > x.move.at
+		if later && o.frees(x.backend) {
 			return // to forget the users of the new backend ends the move, and kicks nobody
 		}
 	}
