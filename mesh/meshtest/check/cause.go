@@ -178,7 +178,7 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 // which one that makes another mapping of the user at t need not have heard.
 func (c *Checker) madeApart(t time.Duration, s *userState, l *lookup) (found []*lookup) {
 	for _, r := range s.relayed {
-		if r != l && c.mayAnswerBy(t, l.director, func(i int) bool {
+		if (r != l || l.askedAgain(t)) && c.mayAnswerBy(t, l.director, func(i int) bool {
 			return c.lacksOfSome(t, i, r.director, min(t, r.ended), c.contacts.mustKnow)
 		}) {
 			found = append(found, r)

@@ -30,11 +30,31 @@ func TestMadeApart(t *testing.T) {
 			madeForAnother(s, 11)
 			s.login("d1", calm+sec(24), alice, placeWithout(b1))
 		}, "G2", "d1 answered"},
+		{"one made for another that lost who had been asked, and asked once more",
+			func(s *story) { askedAgain(s, 13.9) }, "", ""},
+		{"one made for another that was answered before it could ask once more",
+			func(s *story) { askedAgain(s, 8.9) }, "G2", "d2 answered"},
 		{"one made where the others must have heard of it", func(s *story) {
 			madeForAnother(s, 8)
 			s.login("d1", calm+sec(24), alice, placeWithout(b1))
 		}, "G2", "d1 answered"},
 	})
+}
+
+// askedAgain has d3 ask d1 for alice, which makes a mapping and is cut off, and answer by one that
+// d2 has made later. When all meet the older one wins.
+func askedAgain(s *story, answered float64) {
+	s.expire = sec(60)
+	s.silent["d3"] = true
+	for x, synced := range map[float64]bool{2 - calm.Seconds(): true, 7.5: false, 15: true} {
+		s.add(Synced{At(calm + sec(x)), "d3", synced, "the story says so", 0})
+	}
+	s.order("d2", calm+sec(8.03), calm+sec(answered-0.1),
+		Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d1")
+	id := s.ask("d3", calm+sec(8), alice)
+	s.split("d1", calm+sec(8.02), calm+sec(28))
+	s.answer(id, calm+sec(answered), placeWithout(b1))
+	s.login("d2", calm+sec(33), alice, b1)
 }
 
 // madeForAnother has d2 make a mapping of alice for d3, which dies, and d1 make another one.

@@ -13,6 +13,8 @@ const (
 	tickSlack = 200 * time.Millisecond
 	// lastStretch is Q: for how long before the end of a mapping a lookup may wait for it.
 	lastStretch = 10 * time.Second
+	// askAgain is after how long without an answer another director is asked.
+	askAgain = time.Second
 )
 
 // lookup is one question.
@@ -24,7 +26,7 @@ type lookup struct {
 	limit    time.Duration // by when it must have ended
 	unsynced bool          // its director was not synced at some moment, and may have asked another
 	ended    time.Duration // forever, if it has not; see actsUntil
-	heard    bool          // it ended with an answer
+	heard    bool          // it ended with an answer, by the only director that may have been asked
 	overdue  bool
 }
 
@@ -78,6 +80,10 @@ func (c *Checker) unsettleLookups(e Synced) {
 	}
 }
 
+// askedAgain reports whether a second director may have been asked by a time: then the first one
+// may have done something of which nobody has heard.
+func (l *lookup) askedAgain(t time.Duration) bool { return t-l.at > askAgain }
+
 func (c *Checker) answered(e Answer) {
 	t := e.When()
 	l := c.lookups[e.ID]
@@ -99,7 +105,7 @@ func (c *Checker) answered(e Answer) {
 	}
 	c.contacts.startsAlone(t, l.director)
 	c.answer(t, l, e.Backend)
-	l.heard = true
+	l.heard = !l.askedAgain(t)
 }
 
 // judgeFailure demands that a lookup does not fail while there is a usable backend and somebody who
