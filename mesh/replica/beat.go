@@ -20,7 +20,9 @@ func (c *Core) beat(now mono.Time) {
 	}
 	c.beatPeers = len(c.peers.all)
 	c.sendCounting()
-	c.lookForUnmet(now)
+	if c.lookForUnmet(now) {
+		c.countApart(now)
+	}
 	c.beatToAll(now)
 }
 

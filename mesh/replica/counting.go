@@ -59,10 +59,10 @@ func (gs *gossiping) peersCountMore() bool {
 
 // lookForUnmet finds the directors that our peers count and that we have not met since we started.
 // A director that restarts on one side of a split knows by that how many it has lost. In a large
-// mesh it looks now and then: each peer counts hundreds.
-func (gs *gossiping) lookForUnmet(now mono.Time) {
+// mesh it looks now and then: each peer counts hundreds. It reports whether it has looked.
+func (gs *gossiping) lookForUnmet(now mono.Time) bool {
 	if len(gs.peers.all) > beatManyPeers && now < gs.nextUnmet {
-		return
+		return false
 	}
 	gs.nextUnmet = now.Add(failAfter)
 	since := make(map[string]mono.Time)
@@ -87,6 +87,7 @@ func (gs *gossiping) lookForUnmet(now mono.Time) {
 			gs.peers.unmet = append(gs.peers.unmet, name)
 		}
 	}
+	return true
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -122,6 +123,9 @@ func (c *Core) addressed(op Operation) (Operation, error) {
 		return op, nil
 	}
 	addr, err := c.directorNamed(remove.Name)
+	if told, apart := c.apart[remove.Name]; apart && errors.Is(err, ErrUnknownDirector) {
+		addr, err = told.Director.Addr, nil
+	}
 	remove.Addr = addr
 	return remove, err
 }
@@ -233,8 +237,11 @@ func (c *Core) afterForgotten(
 }
 
 func (c *Core) knowsDirector(addr netip.AddrPort) bool {
-	_, inTable := c.table.Director(addr)
-	return inTable || addr == c.cfg.Addr || c.peers.all.anyAt(addr)
+	_, known := c.table.Director(addr)
+	for _, told := range c.apart { // of which all that are left may have only been told
+		known = known || told.Director.Addr == addr
+	}
+	return known || addr == c.cfg.Addr || c.peers.all.anyAt(addr)
 }
 
 // tableOperationsDone ends the operations that waited for a barrier alone or, with upTo, for all up

@@ -246,6 +246,7 @@ func TestFlushAmongTheDead(t *testing.T) {
 	w.run(10 * time.Second)
 	d2.boots(false)
 	w.until("the two are synced", time.Minute, func() bool {
+		clear(d2.core.apart) // it was told, and remembers them for a shorter time
 		return d1.core.synced() && d2.core.synced() && d2.core.inMajority()
 	})
 	if !d1.core.outnumbered() {

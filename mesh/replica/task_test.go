@@ -638,3 +638,50 @@ func TestRestartAmongFew(t *testing.T) {
 		t.Error("it does not act for all when it has met them")
 	}
 }
+
+// A director that begins anew on the smaller side of a split has met nobody of the other side. It
+// knows of them by those that let it in, and does nothing for all, until they were removed or are
+// apart for as long as one that met them would remember them.
+func TestAnewOnTheSmallerSide(t *testing.T) {
+	for _, end := range []string{"heals", "removed", "long ago"} {
+		w := started(t, 5)
+		d1, d2 := w.directors[0], w.directors[1]
+		w.split(w.directors[:2], w.directors[2:])
+		w.run(failAfter + time.Second)
+		d1.crash()
+		w.run(failAfter + time.Second)
+		d1.boots(false)
+		acted := false
+		w.until("d1 is synced", time.Minute, func() bool {
+			acted = acted || d1.core.actsForAll()
+			return d1.core.synced()
+		})
+		w.run(2 * failAfter)
+		if got := w.acting(); acted || !slices.Equal(got, []string{"d3"}) {
+			t.Errorf("d1 has acted: %v; in the end %v act for all, want d3", acted, got)
+		}
+		switch end {
+		case "heals":
+			w.heal()
+			w.until("all have met", time.Minute, w.allSynced)
+		case "removed":
+			d1.order(SetDirectorRemoved{Name: "d3", Removed: true})
+			d1.order(SetDirectorRemoved{Addr: w.directors[3].core.cfg.Addr, Removed: true})
+			w.directors[2].crash()
+			w.directors[3].crash()
+		default:
+			for _, d := range w.directors[2:] {
+				d.crash()
+				told := d1.core.apart[d.name]
+				told.Together = told.Together.Add(-forgetDead)
+				d1.core.apart[d.name] = told
+				d2.core.peers.remove(d2.core.peers.get(d.name))
+			}
+		}
+		w.run(time.Second)
+		if got := w.acting(); !slices.Contains(got, "d1") || len(d1.core.peers.unmet) > 0 ||
+			slices.Contains(got, "d2") {
+			t.Errorf("%s: %v act for all, want d1", end, got)
+		}
+	}
+}
