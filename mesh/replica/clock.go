@@ -67,13 +67,29 @@ func (tk *timekeeping) disciplineClock(now mono.Time) {
 // checkClock looks whether our mesh time is off, and by how much.
 func (tk *timekeeping) checkClock(now mono.Time) (offset time.Duration) {
 	offset, peers := tk.meshOffset(now)
-	was := tk.admission.clockOff
-	tk.admission.clockOff = peers > 0 && offset.Abs() > meshtime.Tolerance &&
-		!tk.cfg.Guards.NoClockCheck
-	if tk.admission.clockOff && !was {
-		tk.clock.NoteOff(now)
-	}
+	off, stood := peers > 0 && offset.Abs() > meshtime.Tolerance, tk.leftBehind(now)
+	tk.clock.NoteOff(now, off || stood)
+	tk.admission.clockOff = (off || stood && tk.someSilent(now)) && !tk.cfg.Guards.NoClockCheck
 	return offset
+}
+
+// leftBehind reports whether a peer shows that our clocks stood still. Then what we know of the
+// others' clocks is of before. A peer that we meet again after a split shows nothing of them; but
+// one that has shown it may cease to count meanwhile.
+func (tk *timekeeping) leftBehind(now mono.Time) bool {
+	k, noted := tk.timekeepers(now), tk.clock.OffSince() != 0
+	return !tk.cfg.Guards.NoThawCheck && slices.ContainsFunc(tk.peers.all, func(p *peer) bool {
+		return k.include(p) && (p.Counted || noted) && p.clock.LeavesBehind(now, tk.clock)
+	})
+}
+
+// someSilent reports whether a peer whose time we follow has answered nothing that we sent since we
+// noticed that our clock is or may be off. It may be out of reach, and ahead as others are.
+func (tk *timekeeping) someSilent(now mono.Time) bool {
+	k, since := tk.timekeepers(now), tk.clock.OffSince()
+	return slices.ContainsFunc(tk.peers.all, func(p *peer) bool {
+		return k.include(p) && !p.clock.AskedSince(since) && p.echoAt <= since
+	})
 }
 
 // askedAnew reports whether all peers whose time we follow have answered what we sent since we

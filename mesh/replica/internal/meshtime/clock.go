@@ -40,7 +40,7 @@ type Clock struct {
 
 	wallZero   directory.Micros // wall clock at the monotonic clock's zero, as last read
 	adjustedAt mono.Time        // when it was last looked whether to slew
-	offSince   mono.Time        // when it was last noticed that mesh time is off
+	offSince   mono.Time        // since when mesh time is, or may be, off; 0: it is not
 	scratch    []time.Duration  // for medians
 }
 
@@ -81,10 +81,17 @@ func (k *Clock) Due(now mono.Time, beat time.Duration, always bool) (most time.D
 	return SlewPerSecond * since / time.Second, true
 }
 
-// NoteOff notes that mesh time turned out to be off.
-func (k *Clock) NoteOff(now mono.Time) { k.offSince = now }
+// NoteOff notes whether mesh time turned out to be off, or may be.
+func (k *Clock) NoteOff(now mono.Time, off bool) {
+	switch {
+	case !off:
+		k.offSince = 0
+	case k.offSince == 0:
+		k.offSince = now
+	}
+}
 
-// OffSince is when that was last noticed.
+// OffSince is since when that is so.
 func (k *Clock) OffSince() mono.Time { return k.offSince }
 
 // Offset is how far the median mesh time of the mesh is ahead of ours. A member counts itself, a

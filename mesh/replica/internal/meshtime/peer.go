@@ -174,6 +174,12 @@ func (p *Peer) With() directory.Micros { return p.with }
 // last stepped.
 func (p *Peer) Together() bool { return p.together }
 
+// LeavesBehind reports whether the peer had our mesh time, in the lives that we have now, and is
+// further ahead since than slewing can bring it: our clocks stood still.
+func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
+	return p.together && p.skew > MayBeApart(k.Micros(now).Sub(p.with))
+}
+
 // Shift follows a change of our mesh time.
 func (p *Peer) Shift(d time.Duration) {
 	p.skew -= d

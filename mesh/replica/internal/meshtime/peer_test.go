@@ -110,6 +110,29 @@ func TestSamplesThatAreTaken(t *testing.T) {
 	}
 }
 
+// A peer leaves us behind that had our mesh time and is further ahead than both have slewed since.
+func TestLeavesBehind(t *testing.T) {
+	for _, test := range []struct {
+		together     bool
+		after, ahead time.Duration
+		want         bool
+	}{
+		{true, 0, Tolerance, false}, {true, 0, Tolerance + 1, true},
+		{true, time.Minute, Tolerance + 600*time.Millisecond, false},
+		{true, time.Minute, Tolerance + 601*time.Millisecond, true},
+		{true, 0, -time.Minute, false}, {false, 0, time.Minute, false},
+	} {
+		k, p := started(), at(0)[0]
+		if test.together {
+			p.NoteTogether(k)
+		}
+		p.skew = test.ahead
+		if got := p.LeavesBehind(now.Add(test.after), k); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
 // A peer that is not live tells its time for a moment.
 func TestWhoTellsTheTime(t *testing.T) {
 	p := at(0)[0]

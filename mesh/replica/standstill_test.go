@@ -1,0 +1,73 @@
+package replica
+
+import (
+	"testing"
+	"time"
+
+	"directormesh/mesh/wire"
+)
+
+// A host that is cut off from some others stands still, with all its clocks, and is behind those
+// that it still hears. What it read before of the clocks of the others agrees with its own: that
+// must not let it answer by its own time, be it that it excludes them, that they are removed, that
+// it stands still for short times only, or that it was about to be admitted.
+func TestStandsStillInASplit(t *testing.T) {
+	const noticedWithin = 300 * time.Millisecond // the first beat shows it
+	for _, test := range []struct {
+		name  string
+		times int // that it stands still, one and a half seconds after one another
+		stood time.Duration
+		how   func(w *world, d1, d2, d3 *director)
+	}{
+		{"excludes", 1, 2400 * time.Millisecond, nil},
+		{"removes", 1, 10700 * time.Millisecond, func(w *world, d1, _, d3 *director) {
+			d1.begin(SetDirectorRemoved{Name: d3.name, Removed: true})
+		}},
+		{"moments", 3, 900 * time.Millisecond, nil},
+		{"not synced", 1, 2400 * time.Millisecond, func(w *world, d1, d2, d3 *director) {
+			w.lose = losing[*wire.Admitted](d2, d1)
+			d1.core.beginAdmission(w.now)
+			w.run(500 * time.Millisecond)
+			if d1.core.synced() {
+				t.Fatal("d1 is synced; the test shows nothing")
+			}
+		}},
+	} {
+		w := started(t, 3)
+		d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+		w.run(2 * time.Second)
+		if test.how != nil {
+			test.how(w, d1, d2, d3)
+		}
+		w.lose = between(d1, d3)
+		for range test.times {
+			d1.core.clock.Move(-test.stood)
+			w.run(noticedWithin)
+			w.wantOneClock(test.name, 1200*time.Millisecond)
+		}
+		w.wantOneClock(test.name, 10*time.Second)
+		if !d1.core.synced() || d1.offset().Abs() > time.Second {
+			t.Errorf("%s: in the end d1 is synced: %v, and %v off",
+				test.name, d1.core.synced(), d1.offset())
+		}
+	}
+}
+
+// wantOneClock checks for a while that those that are synced go by one clock.
+func (w *world) wantOneClock(what string, during time.Duration) {
+	w.t.Helper()
+	for end := w.now.Add(during); w.now < end; {
+		w.run(25 * time.Millisecond)
+		if apart := w.spread(); apart > time.Second {
+			w.t.Errorf("%s: at %v two that are synced are %v apart", what, w.now, apart)
+			return
+		}
+	}
+}
+
+// between loses all messages between two directors.
+func between(a, b *director) func(from, to *director, m wire.Message) bool {
+	return func(from, to *director, m wire.Message) bool {
+		return from == a && to == b || from == b && to == a
+	}
+}
