@@ -53,6 +53,26 @@ func TestStandsStillInASplit(t *testing.T) {
 	}
 }
 
+// The first word after a standstill may be the hello of a new stream. It shows that we stood still
+// as a beat does, and nobody else keeps us from answering.
+func TestHelloAfterAStandstill(t *testing.T) {
+	w := started(t, 2)
+	d1, d2 := w.directors[0], w.directors[1]
+	w.run(2 * time.Second)
+	d1.must(7)
+	d1.core.clock.Move(-7 * time.Second)
+	hello := d2.core.Hello(w.now, Dial{Name: d1.name, Addr: d1.core.cfg.Addr})
+	_, session, err := d1.core.Accept(w.now, hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d1.sessions[d2.name] = session
+	if _, answers := d1.core.TryLookup(w.now, "", 7); answers {
+		t.Error("it answers although its clock stood still")
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+}
+
 // wantOneClock checks for a while that those that are synced go by one clock.
 func (w *world) wantOneClock(what string, during time.Duration) {
 	w.t.Helper()

@@ -34,6 +34,7 @@ func (c *Core) heardTime(now mono.Time, p *peer, theirs directory.Micros) {
 	c.counters.Pauses++
 	c.logf(LogWarn, "stood still with all clocks", Field{"peer", p.name}, Field{"for", stood})
 	p.clock.IsAhead(now, ahead)
+	c.checkClock(now)
 	c.doubtAll(now)
 }
 
