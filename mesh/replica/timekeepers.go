@@ -28,7 +28,9 @@ func (c *Core) timekeepers(now mono.Time) timekeepers {
 }
 
 // include reports whether a peer is one of them.
-func (k timekeepers) include(p *peer) bool { return p.timeKnown(k.now) && p.mesh.ID == k.mesh }
+func (k timekeepers) include(p *peer) bool {
+	return p.timeKnown(k.now) && p.mesh.ID == k.mesh && !p.left
+}
 
 // clocks returns the clocks of all of them.
 func (k timekeepers) clocks(of peerList) (clocks []*meshtime.Peer) {

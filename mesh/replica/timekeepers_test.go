@@ -37,6 +37,7 @@ func TestTimekeepers(t *testing.T) {
 		{"failed, it never voted", func(p *peer) { p.live, p.clock = false, meshtime.Peer{} }, 0,
 			false, false},
 		{"left", func(p *peer) { p.live, p.left = false, true }, time.Minute, false, false},
+		{"left a moment ago", func(p *peer) { p.live, p.left = false, true }, 0, false, false},
 	} {
 		p := &peer{name: "d2", live: true}
 		p.mesh.ID = 7
