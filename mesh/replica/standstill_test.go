@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"directormesh/mesh/mono"
 	"directormesh/mesh/wire"
 )
 
@@ -71,6 +72,41 @@ func TestHelloAfterAStandstill(t *testing.T) {
 		t.Error("it answers although its clock stood still")
 	}
 	w.until("all synced", 10*time.Second, w.allSynced)
+}
+
+// Answers that take longer than before tell little of a clock, and are passed over for a while. But
+// one that shows that the peer is ahead shows that we stood still.
+func TestStandsStillAndHearsLate(t *testing.T) {
+	for _, late := range []time.Duration{100 * time.Millisecond, 600 * time.Millisecond} {
+		w := started(t, 3)
+		d1, d3 := w.directors[0], w.directors[2]
+		w.run(2 * time.Second)
+		type letter struct {
+			due mono.Time
+			m   wire.Message
+		}
+		var post []letter
+		w.lose = func(from, to *director, m wire.Message) bool {
+			if from != d3 || to != d1 {
+				return false
+			}
+			post = append(post, letter{w.now.Add(late), m})
+			return true
+		}
+		d1.core.clock.Move(-2400 * time.Millisecond)
+		noticed := w.now.Add(300*time.Millisecond + late)
+		for end := w.now.Add(10 * time.Second); w.now < end; {
+			w.run(25 * time.Millisecond)
+			for len(post) > 0 && post[0].due <= w.now {
+				d1.hears(d3, post[0].m)
+				post = post[1:]
+			}
+			if apart := w.spread(); w.now > noticed && apart > time.Second {
+				t.Errorf("%v late: at %v two that are synced are %v apart", late, w.now, apart)
+				break
+			}
+		}
+	}
 }
 
 // wantOneClock checks for a while that those that are synced go by one clock.

@@ -116,8 +116,12 @@ type Sample struct {
 
 // Take takes a sample: the peer's clocks as read half a round trip ago. A beat that was queued
 // somewhere, behind a replay or in the kernel of a director that slept, says little of them: such
-// samples are passed over as long as there are better ones.
+// samples are passed over as long as there are better ones. An answer comes late, so that its peer
+// is not behind what it says.
 func (p *Peer) Take(now mono.Time, s Sample) {
+	if p.known && s.MeshTime > p.skew+Tolerance {
+		p.IsAhead(now, s.MeshTime)
+	}
 	if s.Trip > Tolerance && !p.known {
 		p.bounded, p.least = true, s.MeshTime
 		p.most = p.least + s.Trip

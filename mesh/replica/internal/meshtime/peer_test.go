@@ -133,6 +133,21 @@ func TestLeavesBehind(t *testing.T) {
 	}
 }
 
+// However long an answer took, its peer is not behind what it says. What we knew of its clock is of
+// before we stood still then, and any sample is better.
+func TestAnswerOfAPeerAhead(t *testing.T) {
+	for _, trip := range []time.Duration{100 * time.Millisecond, 3 * time.Second} {
+		for _, says := range []time.Duration{Tolerance, Tolerance + 1} {
+			p := at(0)[0]
+			p.Take(now, Sample{Trip: trip, MeshTime: says})
+			if ahead := p.Skew() >= says; ahead != (says > Tolerance) {
+				t.Errorf("its clock was ours, and it says %v after %v: now it is %v ahead",
+					says, trip, p.Skew())
+			}
+		}
+	}
+}
+
 // A peer that is not live tells its time for a moment.
 func TestWhoTellsTheTime(t *testing.T) {
 	p := at(0)[0]
