@@ -131,6 +131,14 @@ func (l peerList) someAway() bool {
 	return slices.ContainsFunc(l, func(p *peer) bool { return !p.live && !p.left && p.boot != 0 })
 }
 
+// someAsk reports whether a director that is heard is not synced, and may have asked this other one
+// for an answer.
+func (l peerList) someAsk(now mono.Time, other *peer) bool {
+	return slices.ContainsFunc(l, func(p *peer) bool {
+		return p != other && !p.synced && !p.left && p.stillHeard(now)
+	})
+}
+
 // someNear reports whether there is a peer that was heard of lately and is not in touch both ways
 // yet. It may belong to a mesh.
 func (l peerList) someNear(now mono.Time) bool {

@@ -263,3 +263,18 @@ func TestRelayedAnswerOfADirectorThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// Where all are synced nobody has asked a director that leaves, and no move waits for its answers.
+func TestMovesAfterAFarewell(t *testing.T) {
+	w := started(t, 3, func(c *Config) { c.KickDelay = 0 })
+	d1, d2 := w.directors[0], w.directors[1]
+	from := d1.must(4)
+	w.run(time.Second)
+	w.directors[2].core.Leave(w.now)
+	w.deliver()
+	op := d2.begin(Move{Hash: 4, Backend: another(from), Wait: true})
+	w.run(500 * time.Millisecond)
+	if outcome, done := d2.done[op]; !done || outcome.Err != nil {
+		t.Errorf("the move is done: %v, %v", done, outcome.Err)
+	}
+}
