@@ -60,8 +60,12 @@ func (c *Checker) replaces(
 	if bound && !left {
 		return causeNone, nil, nil
 	}
-	c.useUp(t, s, l.director, flushes)
 	return why, kept, flushes
+}
+
+// mayHaveWon reports whether what is answered instead of a line may have beaten it in a conflict.
+func (c *Checker) mayHaveWon(s *userState, x *line, t time.Duration, backend netip.Addr) bool {
+	return c.flushedApart(s, x, t, backend) || c.olderThan(x, s, t, backend)
 }
 
 // notForgottenYet reports whether the line was made where an operation had already dropped a

@@ -52,7 +52,8 @@
 // answered last. An answer with another backend must have a cause, which then is used up: a move or
 // flush of this user, a forget or removal of the old backend, a down backend whose mapping could
 // not be prolonged, expiry, or a fault. A flush with which another director may have gone on is
-// used up only by an answer that shows what both did. A fault is a cause only for a director that
+// used up only by an answer that shows what both did; one that would put the user where a conflict
+// may have done so, only by an answer after its end. A fault is a cause only for a director that
 // need not know the old line. After a fault two lines may be valid side by side, until a director
 // that must know both answers with one of them. From then on that line has won, for this director
 // and for all others that must know of its answer.

@@ -88,14 +88,15 @@ func (c *Checker) mayGoOn(o *operation, i int) {
 	}
 }
 
-// useUp notes that a flush has had its effect on the user, if an answer shows that: with several it
-// is not known which it was.
-func (c *Checker) useUp(t time.Duration, s *userState, director int, flushes []*operation) {
-	if len(flushes) == 0 ||
-		slices.ContainsFunc(flushes, func(o *operation) bool { return o != flushes[0] }) {
+// useUp notes that a flush has had its effect on the user, if an answer with a line shows that:
+// with several it is not known which it was.
+func (c *Checker) useUp(t time.Duration, s *userState, director int, x *line) {
+	if len(x.makers) == 0 ||
+		slices.ContainsFunc(x.makers, func(o *operation) bool { return o != x.makers[0] }) {
 		return
 	}
-	if o := flushes[0]; o.op.Kind == OpFlush && c.showsAll(t, director, o) { // the others go on
+	o := x.makers[0]
+	if o.op.Kind == OpFlush && c.showsAll(t, director, o, x) { // the others go on
 		s.used[o] = true
 	}
 }
@@ -103,9 +104,10 @@ func (c *Checker) useUp(t time.Duration, s *userState, director int, flushes []*
 // showsAll reports whether an answer shows all that a flush has done to its user. Where others may
 // have gone on with it, from the beginning, it may move the user twice. Then only an answer after
 // its end does, by a director that knows what each of them did. (For one that does not know what
-// the first one did, see flushedApart.)
-func (c *Checker) showsAll(t time.Duration, director int, o *operation) bool {
-	if len(o.heirs) == 0 {
+// the first one did, see flushedApart.) Where a conflict may have put the user there, it may move
+// the user until its end.
+func (c *Checker) showsAll(t time.Duration, director int, o *operation, x *line) bool {
+	if len(o.heirs) == 0 && !x.won {
 		return true
 	}
 	return o.ended <= t && !c.mayAnswerBy(t, director, func(i int) bool {

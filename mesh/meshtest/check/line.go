@@ -31,6 +31,7 @@ type line struct {
 	move    *operation // the move that made it, until it is first answered
 	// the move or flushes that may have made it: their originators announced it
 	makers []*operation
+	won    bool         // or perhaps it won a conflict, and they have yet to come to the user
 	after  []netip.Addr // the backends of which one may have been there before
 	// flushes of which the one that made it may not have heard: they may have made another mapping
 	unseen []*operation
@@ -175,6 +176,10 @@ func (c *Checker) newLine(
 		}
 	} else {
 		why, kept, x.makers = c.replaces(t, s, l, backend)
+		x.won = slices.ContainsFunc(s.lines, func(y *line) bool {
+			return c.mayHaveWon(s, y, t, backend)
+		})
+		c.useUp(t, s, l.director, x)
 	}
 	if why == causeFlushed {
 		x.recorded = never // it was at some time since the flush began

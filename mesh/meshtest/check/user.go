@@ -108,7 +108,7 @@ func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 			c.explainf(t, "user %v: calm has lasted, so %v has won", s.user, backend)
 		}
 		x.loose, x.spared = false, false
-		c.useUp(t, s, l.director, x.makers)
+		c.useUp(t, s, l.director, x)
 		c.see(t, l.director, x)
 		c.prefer(t, s, l, x)
 	}
