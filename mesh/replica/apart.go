@@ -109,8 +109,7 @@ func (c *Core) noteParted(p *peer, m *wire.Admitted) {
 func (c *Core) failedUnmet(now mono.Time, names []string) []string {
 	unmet := func(who wire.Peer) {
 		// a director that goes by another name now is not missed by its former one
-		if c.peers.get(who.Name) == nil && !c.table.Removed(who.Addr) &&
-			who.Addr != c.cfg.Addr && !c.peers.all.anyAt(who.Addr) &&
+		if c.peers.get(who.Name) == nil && !c.table.Removed(who.Addr) && !c.taken(who.Addr) &&
 			!slices.Contains(names, who.Name) {
 			names = append(names, who.Name)
 		}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -363,6 +364,31 @@ func TestApartOfOneThatStepped(t *testing.T) {
 		whole, _ := c.wholeNow(w.now)
 		if whole != p.togetherAt {
 			t.Errorf("goes on: %v: whole up to %v, want %v", goesOn, whole, p.togetherAt)
+		}
+	}
+}
+
+// A director was away as others joined, and another one runs at its address now. Those that were
+// only told of it must not take the name of the first for the second, or for themselves.
+func TestNameOfOneWhoseAddressIsTaken(t *testing.T) {
+	w := started(t, 3)
+	away := w.directors[2]
+	away.crash()
+	w.run(failAfter + time.Second)
+	joiner := w.start("d4")
+	w.until("d4 is synced", 10*time.Second, joiner.core.synced)
+	remove := SetDirectorRemoved{Name: away.name, Removed: true}
+	if op, err := joiner.core.addressed(remove); err != nil ||
+		op.(SetDirectorRemoved).Addr != away.core.cfg.Addr {
+		t.Errorf("before: %+v, %v; want the address of %s", op, err, away.name)
+	}
+	w.directors = slices.DeleteFunc(w.directors, func(d *director) bool { return d == away })
+	d5 := w.start("d5", func(c *Config) { c.Addr = away.core.cfg.Addr })
+	w.until("d5 is synced", 20*time.Second, d5.core.synced)
+	w.run(2 * forgetLeft) // those that met the one that was there before forget it
+	for _, d := range w.directors {
+		if op, err := d.core.addressed(remove); !errors.Is(err, ErrUnknownDirector) {
+			t.Errorf("%s: %+v, %v; want that the name is unknown", d.name, op, err)
 		}
 	}
 }

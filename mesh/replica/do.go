@@ -123,7 +123,8 @@ func (c *Core) addressed(op Operation) (Operation, error) {
 		return op, nil
 	}
 	addr, err := c.directorNamed(remove.Name)
-	if told, apart := c.apart[remove.Name]; apart && errors.Is(err, ErrUnknownDirector) {
+	if told, apart := c.apart[remove.Name]; apart && errors.Is(err, ErrUnknownDirector) &&
+		!c.taken(told.Director.Addr) {
 		addr, err = told.Director.Addr, nil
 	}
 	remove.Addr = addr
@@ -241,7 +242,12 @@ func (c *Core) knowsDirector(addr netip.AddrPort) bool {
 	for _, told := range c.apart { // of which all that are left may have only been told
 		known = known || told.Director.Addr == addr
 	}
-	return known || addr == c.cfg.Addr || c.peers.all.anyAt(addr)
+	return known || c.taken(addr)
+}
+
+// taken reports whether an address is ours, or that of a peer.
+func (c *Core) taken(addr netip.AddrPort) bool {
+	return addr == c.cfg.Addr || c.peers.all.anyAt(addr)
 }
 
 // tableOperationsDone ends the operations that waited for a barrier alone or, with upTo, for all up
