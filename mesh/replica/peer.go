@@ -238,8 +238,10 @@ func (c *Core) fail(now mono.Time, p *peer, why string) {
 // peerGone ends everything that waits for a peer: it failed, left, or began a new life.
 func (c *Core) peerGone(now mono.Time, p *peer) {
 	wasCounted := p.Counted
-	if wasCounted && now.Sub(p.echoAt) <= failAfter && c.peers.all.someAsk(now, p) {
-		// It confirms no more Holds, and may just have answered another director.
+	if wasCounted && now.Sub(p.echoAt) <= failAfter &&
+		(c.peers.all.someAsk(now, p) || c.hints.Len() > 0) {
+		// It confirms no more Holds, and may just have answered another director, maybe one that
+		// we have only heard of.
 		c.relayed.NoteAll(now)
 	}
 	p.endContact()

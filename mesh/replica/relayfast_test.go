@@ -264,6 +264,49 @@ func TestRelayedAnswerOfADirectorThatIsGone(t *testing.T) {
 	}
 }
 
+// A director that asks may be one of which the mover has only heard, since the streams between the
+// two are still being opened.
+func TestRelayedAnswerToOneThatIsNotMetYet(t *testing.T) {
+	const h = 4
+	noDelay := func(c *Config) { c.KickDelay = 0 }
+	w := started(t, 2, noDelay)
+	d1, d2 := w.directors[0], w.directors[1]
+	from := d1.must(h)
+	w.cut[[2]string{"d2", "joiner"}], w.cut[[2]string{"joiner", "d2"}] = true, true
+	joiner := w.start("joiner", noDelay)
+	w.noGossip = true
+	var late []wire.Message // on the slow stream from d1 to the joiner
+	w.lose = losing[*wire.SnapshotChunk](d1, joiner)
+	w.run(time.Second)
+	w.also(func(f, to *director, m wire.Message) bool {
+		if f == d1 && to == joiner {
+			late = append(late, m)
+		}
+		return f == d1 && to == joiner
+	})
+	d2.core.MemberJoined(w.now, joiner.name, joiner.core.cfg.Addr, joiner.core.boot)
+	session := joiner.sessions["d1"]
+	_, id := joiner.ask(h)
+	w.deliver()
+	d1.core.Leave(w.now)
+	w.deliver()
+	op := d2.begin(Move{Hash: h, Backend: another(from), Wait: true})
+	w.until("the end of the move", 3*time.Second, func() bool {
+		_, done := d2.done[op]
+		return done
+	})
+	if d2.core.peers.get(joiner.name) != nil {
+		t.Fatal("d2 has met the joiner; the test shows nothing")
+	}
+	for _, m := range late {
+		joiner.core.Receive(w.now, session, d1.says(m))
+	}
+	joiner.carryOut()
+	if a, answered := joiner.answers[id]; answered {
+		t.Errorf("the joiner answers %v", a)
+	}
+}
+
 // Where all are synced nobody has asked a director that leaves, and no move waits for its answers.
 func TestMovesAfterAFarewell(t *testing.T) {
 	w := started(t, 3, func(c *Config) { c.KickDelay = 0 })
