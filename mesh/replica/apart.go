@@ -80,7 +80,7 @@ func (c *Core) noteApart(now mono.Time, apart []wire.Apart) {
 // smaller side of a split must not take that for the mesh, and act for all.
 func (c *Core) countApart(now mono.Time) {
 	unmet := c.peers.unmet
-	c.peers.apart = len(c.failedUnmet(now, slices.Clip(unmet))) - len(unmet)
+	c.peers.apart = c.failedUnmet(now, slices.Clip(unmet))[len(unmet):]
 }
 
 // noteParted notes which of those that were live when the disk was last synced have left since, or

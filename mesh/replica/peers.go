@@ -19,9 +19,21 @@ type peers struct {
 	// have not met in this life; since has those that a peer counts at all, and when we heard so.
 	unmet []string
 	since map[string]mono.Time
-	// apart is how many more we have not met from which we were told that the mesh is apart, see
+	// apart are more that we have not met, from which we were told that the mesh is apart, see
 	// Core.failedUnmet.
-	apart int
+	apart []string
+}
+
+// missed is how many directors we know of and have not met. Some may have come since we looked.
+func (s *peers) missed() (n int) {
+	for _, names := range [][]string{s.unmet, s.apart} {
+		for _, name := range names {
+			if s.get(name) == nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // get returns the peer of a name, or nil.
@@ -98,7 +110,7 @@ func (l peerList) everyCounted(did func(name string) bool) bool {
 // majority reports whether the peers with which we answer and this director are more than half of
 // all directors that we know. One that left or was removed is not missed.
 func (s *peers) majority(removed func(netip.AddrPort) bool) bool {
-	known, near := 1+len(s.unmet)+s.apart, 1
+	known, near := 1+s.missed(), 1
 	for _, p := range s.all {
 		if p.left || p.boot == 0 || p.stranger || removed(p.addr) {
 			continue

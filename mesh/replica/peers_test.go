@@ -61,6 +61,27 @@ func TestQuestionsAboutPeers(t *testing.T) {
 	}
 }
 
+// A director that we had not met is known once, also when we have met it and have not looked again
+// whom we miss: in a large mesh that is for seconds.
+func TestMetAndStillMissed(t *testing.T) {
+	s := peers{unmet: []string{"d4"}, apart: []string{"d5"}}
+	majority := func() bool { return s.majority(func(netip.AddrPort) bool { return false }) }
+	counted := admission.Peer{Counted: true}
+	s.add(&peer{name: "d2", boot: 2, live: true, Peer: counted})
+	if majority() {
+		t.Error("two of four are most")
+	}
+	s.add(&peer{name: "d3", boot: 3, live: true, Peer: counted})
+	for _, comes := range []string{"", "d4", "d5"} {
+		if comes != "" {
+			s.add(&peer{name: comes, boot: 4, live: true})
+		}
+		if !majority() {
+			t.Errorf("three of five are not most when %q comes", comes)
+		}
+	}
+}
+
 // Whether a peer is away, near or in sight changes with each fact about it.
 func TestPeersAwayAndNear(t *testing.T) {
 	const now = mono.Time(time.Hour)

@@ -129,7 +129,7 @@ func (w *watching) mayAct() bool {
 // inContact reports whether this director counts half at least of the directors that it knows,
 // itself included. One that left or was removed is not missed.
 func (w *watching) inContact() bool {
-	known, near := 1+len(w.peers.unmet)+w.peers.apart, 1
+	known, near := 1+w.peers.missed(), 1
 	for _, p := range w.peers.all {
 		if p.left || p.boot == 0 || p.stranger || w.table.Removed(p.addr) {
 			continue
