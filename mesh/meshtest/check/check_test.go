@@ -33,6 +33,17 @@ func TestStories(t *testing.T) {
 			s.add(Done{At: At(calm + sec(0.1)), ID: 100})
 			s.login("d3", calm+sec(1), alice, b1)
 		}, "", ""},
+		{"another place as its backend was added again", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpRemove, Backend: b1})
+			s.order("d1", calm+sec(2), calm+sec(2.1), Op{Kind: OpAdd, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(3), alice, placeWithout(b1))
+		}, "", ""},
+		{"another place as its backend, which is there, was added", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpAdd, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(3), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
 		{"another place after expiry", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDown, Backend: b1})

@@ -57,6 +57,8 @@ type operation struct {
 	standing bool
 	// it stands for the moves away from a backend that is out, by whatever directors
 	away bool
+	// it adds a backend that may not have been there, which drops what was left of its users
+	anew bool
 }
 
 // frees reports whether the operation drops the mappings of a backend.
@@ -66,8 +68,8 @@ func (o *operation) frees(backend netip.Addr) bool {
 		return !o.op.Backend.IsValid() || o.op.Backend == backend
 	case OpRemove:
 		return o.op.Backend == backend
-	case OpAdd: // adding a backend that was absent drops what was left of its users
-		return o.op.Backend == backend
+	case OpAdd:
+		return o.op.Backend == backend && o.anew
 	}
 	return false
 }

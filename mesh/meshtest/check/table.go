@@ -117,6 +117,7 @@ func (t *table) order(now time.Duration, o *operation) {
 		// one mesh does not hear of removals in another
 		fresh := !slices.Contains(was, 1) && !o.stranger
 		known := len(was) == 1 && was[0] == 1
+		o.anew = !known || o.stranger
 		if len(b.writes[regPresent]) == 0 {
 			b.tag = o.op.Tag
 		}
