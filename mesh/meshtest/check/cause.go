@@ -173,7 +173,9 @@ func (c *Checker) flushedApart(s *userState, x *line, t time.Duration, backend n
 	}
 	return slices.ContainsFunc(c.operations, func(o *operation) bool {
 		return o.rough && o.at < x.start && o.ended > x.start &&
-			slices.ContainsFunc(x.after, func(b netip.Addr) bool { return o.flushes(s.user, b) }) &&
+			slices.ContainsFunc(x.after, func(b netip.Addr) bool {
+				return b != backend && o.flushes(s.user, b)
+			}) &&
 			c.mayHash(s.user, o.at, t, backend)
 	})
 }

@@ -11,6 +11,13 @@ import (
 // have heard of it.
 func TestFlushes(t *testing.T) {
 	testStories(t, []tale{
+		{"back on the backend that a drain has emptied", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDrain, Backend: b1})
+			s.sleep("d3", calm+sec(3), calm+sec(6))
+			s.login("d1", calm+sec(8), alice, placeWithout(b1))
+			s.login("d2", calm+sec(15), alice, b1)
+		}, "G2", "d2 answered"},
 		{"a flush of one cut off, older than what the others answered", func(s *story) {
 			expiredApart(s, flushApart{begin: sec(9)})
 		}, "", ""},
