@@ -154,7 +154,8 @@ func (c *Checker) flushedBy(
 	for _, at := range c.stops(s, x, last) {
 		for _, o := range c.operations {
 			if o.flushes(s.user, at.backend) && !s.used[o] && o.ended > at.since(o) &&
-				c.mayHash(s.user, o.at-1, t, backend) { // of two at one moment either may be first
+				// of two at one moment either may be first
+				c.mayHash(s.user, o.at-1, min(t, o.ended), backend) {
 				found = append(found, o)
 			}
 		}

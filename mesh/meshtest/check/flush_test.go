@@ -11,6 +11,13 @@ import (
 // have heard of it.
 func TestFlushes(t *testing.T) {
 	testStories(t, []tale{
+		{"by a change from after the end", func(s *story) {
+			s.login("d1", calm, alice, b1)
+			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpFlush, Backend: b1})
+			s.add(FlushEnded{At(calm + sec(2)), s.lastID})
+			s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+			s.login("d2", calm+sec(10), alice, placeWithout(b1))
+		}, "G2", "d2 answered"},
 		{"back on the backend that a drain has emptied", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDrain, Backend: b1})
