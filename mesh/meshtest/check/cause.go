@@ -147,11 +147,16 @@ func (c *Checker) mayBeNowhere(u User, since, until time.Duration) bool {
 	return c.mayHash(u, since, until, netip.Addr{})
 }
 
-// flushedBy finds the flushes under way that may have moved the user from the line to this backend.
+// flushedBy finds the flushes under way that may have moved the user to this backend, from the line
+// or, if there are none, from where others may have put the user, unseen.
 func (c *Checker) flushedBy(
 	s *userState, x *line, t, last time.Duration, backend netip.Addr,
 ) (found []*operation) {
-	for _, at := range c.stops(s, x, last) {
+	direct := len(c.stops(s, x, last))
+	for i, at := range c.stopsByFlush(s, x, t, last) {
+		if i >= direct && len(found) > 0 {
+			break
+		}
 		for _, o := range c.operations {
 			if o.flushes(s.user, at.backend) && !s.used[o] && o.ended > at.since(o) &&
 				// of two at one moment either may be first
@@ -281,9 +286,8 @@ func (c *Checker) stops(s *userState, x *line, last time.Duration) []stop {
 	return all
 }
 
-// freedAfter reports whether the user may have been moved off the line, unseen, and then been
-// forgotten there.
-func (c *Checker) freedAfter(s *userState, x *line, t, last time.Duration) bool {
+// stopsByFlush are the line's stops, and after them where flushes may have put the user from there.
+func (c *Checker) stopsByFlush(s *userState, x *line, t, last time.Duration) []stop {
 	stops := c.stops(s, x, last)
 	for _, o := range c.operations {
 		for _, p := range stops {
@@ -297,7 +301,13 @@ func (c *Checker) freedAfter(s *userState, x *line, t, last time.Duration) bool 
 			break
 		}
 	}
-	for _, p := range stops[1:] {
+	return stops
+}
+
+// freedAfter reports whether the user may have been moved off the line, unseen, and then been
+// forgotten there.
+func (c *Checker) freedAfter(s *userState, x *line, t, last time.Duration) bool {
+	for _, p := range c.stopsByFlush(s, x, t, last)[1:] {
 		for _, o := range c.operations {
 			if o.frees(p.backend) && o.still > p.first ||
 				o.forgets(p.backend) && o.ended > p.first &&

@@ -18,6 +18,15 @@ func TestFlushes(t *testing.T) {
 			s.order("d1", calm+sec(8), calm+sec(8.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
 			s.login("d2", calm+sec(10), alice, placeWithout(b1))
 		}, "G2", "d2 answered"},
+		{"a drain of where a flush that has ended had put her, unanswered", func(s *story) {
+			drainedOn(s, b1, 50)
+		}, "", ""},
+		{"such a drain after a flush of another backend", func(s *story) {
+			drainedOn(s, b3, 50)
+		}, "G2", "d2 answered"},
+		{"such a drain that had ended before the flush began", func(s *story) {
+			drainedOn(s, b1, 1)
+		}, "G2", "d2 answered"},
 		{"back on the backend that a drain has emptied", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(1), calm+sec(1.1), Op{Kind: OpDrain, Backend: b1})
@@ -102,6 +111,27 @@ func TestFlushes(t *testing.T) {
 			flushAfterConflict(s, placeWithout(b1), 0)
 		}, "G2", "d3 answered"},
 	})
+}
+
+// drainedOn has d1 flush a backend when b1 takes no users any more. The place that alice has then
+// is drained after that, or for four seconds before it, and loses its vhosts in the end.
+func drainedOn(s *story, flushed netip.Addr, drain float64) {
+	place := placeWithout(b1)
+	s.expire = end
+	s.login("d1", calm, alice, b1)
+	order := func(at float64, op Op) { s.order("d1", calm+sec(at), calm+sec(at+0.1), op) }
+	order(0.5, Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	if drain < 40 {
+		order(drain, Op{Kind: OpDrain, Backend: place})
+		order(drain+4, Op{Kind: OpUndrain, Backend: place})
+	}
+	order(40, Op{Kind: OpFlush, Backend: flushed})
+	s.add(FlushEnded{At(calm + sec(42)), s.lastID})
+	if drain > 40 {
+		order(drain, Op{Kind: OpDrain, Backend: place})
+	}
+	order(54, Op{Kind: OpUpdate, Backend: place, VHosts: 0})
+	s.login("d2", calm+sec(56), alice, placeWithout(b1, place))
 }
 
 // flushApart is a flush by one that is cut off, by time after calm; what is zero is not told.
