@@ -36,13 +36,21 @@ type timekeepingPort interface {
 // Without readings it is taken to run as the monotonic clock does.
 func (c *Core) ReadWall(now mono.Time, wall directory.Micros) { c.clock.ReadWall(now, wall) }
 
-// sampleClock takes a peer's clocks from its answer to a beat of ours.
+// sampleClock takes a peer's clocks from its answer to a beat of ours. If we have stood still, an
+// answer that comes too late to tell them does tell that what we know of them is of before.
 func (tk *timekeeping) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.Beat) {
 	ours := tk.clock.Micros(now)
-	p.clock.Take(now, meshtime.Sample{
+	sample := meshtime.Sample{
 		Trip: trip, MeshTime: m.MeshTime.Sub(ours), Wall: m.Wall.Sub(ours),
 		AskedAt: mono.Time(m.Echo),
-	})
+	}
+	p.clock.Take(now, sample)
+	since := tk.clock.OffSince()
+	if since != 0 && sample.AskedAt >= since && !p.clock.AskedSince(since) &&
+		!p.clock.LeavesBehind(now, tk.clock) && tk.leftBehind(now) {
+		p.clock.Outdated()
+		p.clock.Take(now, sample)
+	}
 }
 
 // disciplineClock keeps mesh time near that of the peers. The peers' clocks are sampled once a

@@ -75,34 +75,48 @@ func TestHelloAfterAStandstill(t *testing.T) {
 }
 
 // Answers that take longer than before tell little of a clock, and are passed over for a while. But
-// one that shows that the peer is ahead shows that we stood still.
+// one that shows that the peer is ahead shows that we stood still; and that we did makes void what
+// we know of the clock of one whose answers come later than that.
 func TestStandsStillAndHearsLate(t *testing.T) {
-	for _, late := range []time.Duration{100 * time.Millisecond, 600 * time.Millisecond} {
+	for _, test := range []struct {
+		slow        string // the director whose messages come late
+		late, stood time.Duration
+		cut         bool // the other one is cut off
+	}{
+		{"d3", 100 * time.Millisecond, 2400 * time.Millisecond, false},
+		{"d3", 600 * time.Millisecond, 2400 * time.Millisecond, false},
+		{"d3", 3500 * time.Millisecond, 2400 * time.Millisecond, false},
+		{"d2", time.Second, 7 * time.Second, true},
+	} {
 		w := started(t, 3)
-		d1, d3 := w.directors[0], w.directors[2]
+		d1, slow, other := w.directors[0], w.named(test.slow), w.directors[1]
+		if slow == other {
+			other = w.directors[2]
+		}
 		w.run(2 * time.Second)
 		type letter struct {
 			due mono.Time
 			m   wire.Message
 		}
 		var post []letter
+		cut := between(d1, other)
 		w.lose = func(from, to *director, m wire.Message) bool {
-			if from != d3 || to != d1 {
-				return false
+			if from != slow || to != d1 {
+				return test.cut && cut(from, to, m)
 			}
-			post = append(post, letter{w.now.Add(late), m})
+			post = append(post, letter{w.now.Add(test.late), m})
 			return true
 		}
-		d1.core.clock.Move(-2400 * time.Millisecond)
-		noticed := w.now.Add(300*time.Millisecond + late)
+		d1.core.clock.Move(-test.stood)
+		noticed := w.now.Add(300*time.Millisecond + test.late)
 		for end := w.now.Add(10 * time.Second); w.now < end; {
 			w.run(25 * time.Millisecond)
 			for len(post) > 0 && post[0].due <= w.now {
-				d1.hears(d3, post[0].m)
+				d1.hears(slow, post[0].m)
 				post = post[1:]
 			}
 			if apart := w.spread(); w.now > noticed && apart > time.Second {
-				t.Errorf("%v late: at %v two that are synced are %v apart", late, w.now, apart)
+				t.Errorf("%+v: at %v two that are synced are %v apart", test, w.now, apart)
 				break
 			}
 		}

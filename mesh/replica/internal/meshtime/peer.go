@@ -68,6 +68,9 @@ func (p *Peer) Hello(now mono.Time, guess time.Duration) {
 	p.bounded = false
 }
 
+// Outdated takes note that the sample is of before we stood still. There need not be a better one.
+func (p *Peer) Outdated() { p.known = false }
+
 // recent reports whether the sample is of a moment ago.
 func (p *Peer) recent(now mono.Time) bool { return now.Sub(p.sampledAt) <= RecentFor }
 
