@@ -83,11 +83,12 @@ func (tk *timekeeping) checkClock(now mono.Time) (offset time.Duration) {
 
 // leftBehind reports whether a peer shows that our clocks stood still. Then what we know of the
 // others' clocks is of before. A peer that we meet again after a split shows nothing of them; but
-// one that has shown it may cease to count meanwhile.
+// one that has shown it may cease to count meanwhile, and one that has stepped does not count.
 func (tk *timekeeping) leftBehind(now mono.Time) bool {
 	k, noted := tk.timekeepers(now), tk.clock.OffSince() != 0
 	return !tk.cfg.Guards.NoThawCheck && slices.ContainsFunc(tk.peers.all, func(p *peer) bool {
-		return k.include(p) && (p.Counted || noted) && p.clock.LeavesBehind(now, tk.clock)
+		return k.include(p) && (p.Counted || noted || p.clock.SteppedAhead()) &&
+			p.clock.LeavesBehind(now, tk.clock)
 	})
 }
 
@@ -108,10 +109,10 @@ func (tk *timekeeping) askedAnew(now mono.Time) bool {
 	return !slices.ContainsFunc(tk.timekeepers(now).clocks(tk.peers.all), before)
 }
 
-// noticeOff checks at once, and stops answering if need be, when a peer that counts is suddenly
-// off.
+// noticeOff checks at once, and stops answering if need be, when a peer that counts, or has stepped
+// away from our time, is suddenly off.
 func (tk *timekeeping) noticeOff(now mono.Time, p *peer) {
-	if tk.synced() && p.Counted && p.clock.Off() {
+	if tk.synced() && (p.Counted || p.clock.SteppedAhead()) && p.clock.Off() {
 		if tk.checkClock(now); tk.admission.clockOff {
 			tk.evaluate(now)
 		}

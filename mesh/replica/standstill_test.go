@@ -54,6 +54,35 @@ func TestStandsStillInASplit(t *testing.T) {
 	}
 }
 
+// Two hosts stand still together. One of them sees that by those that the other one cannot reach,
+// and steps. That shows the other one that it stood still as well: the two must not answer by two
+// clocks.
+func TestOneOfTwoThatStoodStillSteps(t *testing.T) {
+	for _, n := range []int{4, 5} {
+		w := started(t, n)
+		d1, d2 := w.directors[0], w.directors[1]
+		w.lose = func(from, to *director, _ wire.Message) bool {
+			return from == d2 && to != d1 || to == d2 && from != d1
+		}
+		for _, d := range []*director{d1, d2} {
+			d.core.clock.Move(-4 * time.Second)
+		}
+		for end := w.now.Add(15 * time.Second); w.now < end; {
+			w.run(25 * time.Millisecond)
+			apart := d1.offset() - d2.offset()
+			if d1.core.synced() && d2.core.synced() && apart.Abs() > time.Second {
+				t.Fatalf("%d directors: at %v both are synced, and %v apart", n, w.now, apart)
+			}
+		}
+		for _, d := range []*director{d1, d2} {
+			if !d.core.synced() || d.offset().Abs() > time.Second {
+				t.Errorf("%d directors: in the end %s is synced: %v, and %v off",
+					n, d.name, d.core.synced(), d.offset())
+			}
+		}
+	}
+}
+
 // The first word after a standstill may be the hello of a new stream. It shows that we stood still
 // as a beat does, and nobody else keeps us from answering.
 func TestHelloAfterAStandstill(t *testing.T) {

@@ -116,11 +116,12 @@ func (k *Clock) Offset(peers []*Peer, member, thaw bool) time.Duration {
 
 // partedFrom reports whether a peer had our mesh time, in the lives that we have now, and is on the
 // other side of a gap between mesh times. Clocks do not leap ahead within a life, but may stand
-// still: those on the earlier side did.
+// still: those on the earlier side did. A peer that has stepped ahead, away from our time, has seen
+// that both of us did.
 func partedFrom(peers []*Peer, earlier, later time.Duration) bool {
 	return slices.ContainsFunc(peers, func(p *Peer) bool {
-		across := earlier >= 0 && p.skew >= later || later <= 0 && p.skew <= earlier
-		return across && p.together
+		ahead, behind := earlier >= 0 && p.skew >= later, later <= 0 && p.skew <= earlier
+		return p.together && (ahead || behind) || p.SteppedAhead() && ahead
 	})
 }
 

@@ -37,6 +37,9 @@ type Peer struct {
 	least, most time.Duration
 
 	together bool // it and we, in the lives that we have now, had one mesh time
+	// when it last had our mesh time, in our life, if it has stepped since and not had it again; 0
+	// otherwise
+	stepped directory.Micros
 
 	steady   time.Duration // skew of a moment ago
 	steadyAt mono.Time     // when that moment was
@@ -53,8 +56,11 @@ type Peer struct {
 // it has now.
 func (p Peer) NextLife(goesOn bool) Peer {
 	next := Peer{votes: p.votes, vote: p.vote, with: p.with}
-	if goesOn && p.together {
-		next.with = 0
+	switch {
+	case goesOn && p.together:
+		next.with, next.stepped = 0, p.with
+	case goesOn:
+		next.stepped = p.stepped
 	}
 	return next
 }
@@ -166,7 +172,7 @@ func (p *Peer) Leap(
 // have stood still since the question was sent.
 func (p *Peer) NoteTogether(k *Clock) {
 	if p.known && !p.Off() {
-		p.votes, p.together = true, true
+		p.votes, p.together, p.stepped = true, true, 0
 		p.with = max(p.with, k.Micros(p.askedAt))
 	}
 }
@@ -181,10 +187,20 @@ func (p *Peer) With() directory.Micros { return p.with }
 // last stepped.
 func (p *Peer) Together() bool { return p.together }
 
-// LeavesBehind reports whether the peer had our mesh time, in the lives that we have now, and is
-// further ahead since than slewing can bring it: our clocks stood still.
+// SteppedAhead reports whether the peer had our mesh time, and has stepped to one that is ahead.
+func (p *Peer) SteppedAhead() bool { return p.stepped != 0 && p.skew > Tolerance }
+
+// LeavesBehind reports whether the peer had our mesh time, in the life that we have now, and is
+// further ahead since than slewing can bring it: our clocks stood still. So did its own if it has
+// stepped.
 func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
-	return p.together && p.skew > MayBeApart(k.Micros(now).Sub(p.with))
+	with := p.with
+	if p.SteppedAhead() {
+		with = p.stepped
+	} else if !p.together {
+		return false
+	}
+	return p.skew > MayBeApart(k.Micros(now).Sub(with))
 }
 
 // Shift follows a change of our mesh time.
@@ -200,7 +216,7 @@ func (p *Peer) Shift(d time.Duration) {
 // Stepped follows a step of our mesh time by an offset. What lay between the clocks before does not
 // say which of them stood still. Moments after the last one in common are of the new clock.
 func (p *Peer) Stepped(after directory.Micros, offset time.Duration) {
-	p.together = false
+	p.together, p.stepped = false, 0
 	if p.with > after {
 		p.with = p.with.Add(offset)
 	}

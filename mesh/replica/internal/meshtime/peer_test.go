@@ -148,6 +148,48 @@ func TestAnswerOfAPeerAhead(t *testing.T) {
 	}
 }
 
+// A peer that had our mesh time and has stepped leaves us behind if its time is ahead now. It does
+// not after we have stepped ourselves, nor if it is another process.
+func TestStepsAhead(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		lives []bool // whether the process went on into each
+		ahead time.Duration
+		after func(p *Peer)
+		want  bool
+	}{
+		{"ahead", []bool{true}, Tolerance + 1, nil, true},
+		{"by no more than both may slew", []bool{true}, Tolerance, nil, false},
+		{"back", []bool{true}, -time.Minute, nil, false},
+		{"twice", []bool{true, true}, time.Minute, nil, true},
+		{"another process", []bool{false}, time.Minute, nil, false},
+		{"another process after that", []bool{true, false}, time.Minute, nil, false},
+		{"we have stepped since", []bool{true}, time.Minute,
+			func(p *Peer) { p.Stepped(0, 0) }, false},
+	} {
+		k, p := started(), at(0)[0]
+		p.NoteTogether(k)
+		for _, goesOn := range test.lives {
+			*p = p.NextLife(goesOn)
+		}
+		if test.after != nil {
+			test.after(p)
+		}
+		p.Take(now, Sample{MeshTime: test.ahead})
+		if p.SteppedAhead() != test.want || p.LeavesBehind(now, k) != test.want {
+			t.Errorf("%s: has stepped ahead: %v, leaves us behind: %v", test.name,
+				p.SteppedAhead(), p.LeavesBehind(now, k))
+		}
+		want := time.Duration(0)
+		if test.want || test.ahead < 0 {
+			want = test.ahead
+		}
+		if got := k.Offset([]*Peer{p}, true, true); got != want {
+			t.Errorf("%s: mesh time is %v ahead of ours, want %v", test.name, got, want)
+		}
+	}
+}
+
 // A peer that is not live tells its time for a moment.
 func TestWhoTellsTheTime(t *testing.T) {
 	p := at(0)[0]
