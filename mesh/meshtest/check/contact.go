@@ -125,6 +125,8 @@ type link struct {
 	parted    bool          // the sender went in good order, as the receiver may have heard last
 	otherTime bool          // the two went by different clocks when that was last reported
 	otherAt   time.Duration // when that was last reported so; never, if it was not
+	// by what each could then see, its own clock was the one to go by
+	ownClocks bool
 }
 
 // contacts knows which directors live and which can reach each other.

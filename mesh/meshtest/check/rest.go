@@ -152,11 +152,39 @@ func (c *contacts) heardSinceThaw(i, of int) bool {
 // meetingAgain reports whether two directors were cut off from each other and not all of the mesh
 // has come together since: as long as links are missing, each side of a split may have the median
 // on its side (protocol.md, Mesh time). So it may as long as only one side counts a director that
-// has died.
+// has died. If nothing has come between the two but that one stood still, with its clocks, what
+// counts is what each sees of the others.
 func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
-	since := max(c.links[i][j].separated, c.links[j][i].separated)
-	return since > min(c.directors[i].settledAt, c.directors[j].settledAt) &&
+	a, b := c.directors[i], c.directors[j]
+	there, back := c.links[i][j].separated, c.links[j][i].separated
+	settled, stood := min(a.settledAt, b.settledAt), max(a.thawed, b.thawed)
+	apart := max(there, back) > settled
+	if stood > settled && min(there, back) <= settled {
+		apart = c.links[i][j].ownClocks
+	}
+	return apart &&
 		(c.together() > t-contactAgain || c.countsDead(t, i, j) || c.countsDead(t, j, i))
+}
+
+// ownClock reports whether a director must go by its own clock, by the clocks of those with which
+// it is in touch. Of two halves the later one is right, for clocks may stand still.
+func (c *contacts) ownClock(e MeshTimes, i int, within time.Duration) bool {
+	own := e.Ahead[c.directors[i].name]
+	all, later, earlier := 1, 0, 0
+	for j, d := range c.directors {
+		theirs, reported := e.Ahead[d.name]
+		if j == i || !reported || c.inTouch(i, j) == forever {
+			continue
+		}
+		all++
+		switch {
+		case theirs > own+within:
+			later++
+		case theirs < own-within:
+			earlier++
+		}
+	}
+	return 2*later < all && 2*earlier <= all
 }
 
 // countsDead reports whether a director may still go by the clock of one that has died, and another
@@ -180,14 +208,19 @@ const astrayFor = time.Second
 func (c *Checker) judgeMeshTimes(e MeshTimes) {
 	t := e.When()
 	c.drifted(e)
+	var own []bool
+	for i := range c.contacts.directors {
+		own = append(own, c.contacts.ownClock(e, i, c.rules.clocksWithin()))
+	}
 	for i, a := range c.contacts.directors {
 		for j, b := range c.contacts.directors[:i] {
 			apart := (e.Ahead[a.name] - e.Ahead[b.name]).Abs()
-			l := &c.contacts.links[i][j]
+			l, back := &c.contacts.links[i][j], &c.contacts.links[j][i]
 			l.otherTime = apart > c.rules.clocksWithin()
-			c.contacts.links[j][i].otherTime = l.otherTime
+			l.ownClocks = own[i] && own[j]
+			back.otherTime, back.ownClocks = l.otherTime, l.ownClocks
 			if l.otherTime {
-				l.otherAt, c.contacts.links[j][i].otherAt = t, t
+				l.otherAt, back.otherAt = t, t
 			}
 			switch {
 			case apart <= c.rules.clocksWithin() || !c.oneClock(e, i, j):

@@ -78,6 +78,33 @@ func TestRest(t *testing.T) {
 			s.stop("d2", calm+sec(9.5))
 			apart(s, calm+sec(10), sec(5))
 		}, "G2", "d1 and d3"},
+		{"two clocks of two that stood still, and one that only one of them hears", func(s *story) {
+			s.part("d2", "d3", calm-sec(1), end)
+			s.pause("d1", calm, calm+sec(2.4), true)
+			s.pause("d2", calm, calm+sec(2.4), true)
+			apartFor(s, calm+sec(3.5), sec(8), sec(2.4))
+		}, "", ""},
+		{"the same after a long standstill", func(s *story) {
+			s.part("d2", "d3", calm-sec(1), end)
+			s.pause("d1", calm, calm+sec(8), true)
+			s.pause("d2", calm, calm+sec(8), true)
+			apartFor(s, calm+sec(9.5), sec(8), sec(8))
+		}, "", ""},
+		{"the same when all hear each other", func(s *story) {
+			s.pause("d1", calm, calm+sec(2.4), true)
+			s.pause("d2", calm, calm+sec(2.4), true)
+			apart(s, calm+sec(4.5), sec(2.4))
+		}, "G2", "d1 and d3"},
+		{"two clocks of one that stood still and one that it hears", func(s *story) {
+			s.part("d1", "d3", calm-sec(1), end)
+			s.pause("d3", calm, calm+sec(2.4), true)
+			apart(s, calm+sec(3.5), sec(-2.4))
+		}, "G2", "d2 and d3"},
+		{"the same after a long standstill of one", func(s *story) {
+			s.part("d1", "d3", calm-sec(1), end)
+			s.pause("d3", calm, calm+sec(8), true)
+			apart(s, calm+sec(11), sec(-8))
+		}, "G2", "d2 and d3"},
 		{"two clocks of directors that are not synced", func(s *story) {
 			s.silent["d3"] = true
 			apart(s, calm-sec(2), sec(5))
