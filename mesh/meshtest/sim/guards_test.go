@@ -33,6 +33,7 @@ var guardTests = []guardTest{
 	{"only fresh deltas and states", "NoFreshness", replays},
 	{"rank by whole minutes", "RankByExactAge", severalFoundings},
 	{"not synced when half a second off", "NoClockCheck", strayDirector},
+	{"clocks of before a standstill do not count", "NoThawCheck", frozenApart},
 	{"leash of mesh time", "NoClockLeash", apartWalls},
 	{"a step moves one's own stamps", "MoveAllStamps", freezeStorm},
 	{"going on with moves", "NoGoingOn", originStorm},
@@ -58,8 +59,6 @@ func edges(users int, width time.Duration) func(seed uint64) Schedule {
 
 // caughtElsewhere are guards that no schedule can show, with the unit test that notices each.
 var caughtElsewhere = map[string]string{
-	// The checker excuses what no host can know.
-	"NoThawCheck": "TestThaw",
 	// The table takes no harm: how many failed backends are out is another guard's to say.
 	"NoVerdictLimit": "TestTooManyFailAtOnce",
 	// One member must lack a table change just while another admits a joiner.

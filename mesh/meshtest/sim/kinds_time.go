@@ -106,8 +106,11 @@ func strayDirector(seed uint64) Schedule {
 }
 
 // frozenHosts stand still with all their clocks, one or all together, while users are moved at the
-// others.
+// others; or while a split goes on.
 func frozenHosts(seed uint64) Schedule {
+	if seed%3 == 0 {
+		return frozenApart(seed)
+	}
 	g := draw(seed, "frozen", 2+int(seed%4), 70*time.Second)
 	g.s.Expire = time.Minute
 	g.users(20)
