@@ -83,6 +83,25 @@ func TestOneOfTwoThatStoodStillSteps(t *testing.T) {
 	}
 }
 
+// A host that has stood still, and waits for the clocks of those that it does not hear, is paused
+// for a moment. The time that it gives them for that is no answer of theirs.
+func TestPausedAfterAStandstill(t *testing.T) {
+	for _, stopped := range []time.Duration{1200 * time.Millisecond, 2 * time.Second} {
+		w := started(t, 3)
+		d1, d3 := w.directors[0], w.directors[2]
+		w.run(2 * time.Second)
+		w.lose = between(d1, d3)
+		d1.core.clock.Move(-2400 * time.Millisecond)
+		w.run(300 * time.Millisecond) // the first beat shows it
+		d1.stopped = true
+		w.run(stopped)
+		d1.stopped = false
+		w.wantOneClock(stopped.String(), 10*time.Second)
+		w.until("d1 is synced", 3*time.Second, d1.core.synced)
+		w.wantOneClock(stopped.String(), time.Second)
+	}
+}
+
 // The first word after a standstill may be the hello of a new stream. It shows that we stood still
 // as a beat does, and nobody else keeps us from answering.
 func TestHelloAfterAStandstill(t *testing.T) {

@@ -40,6 +40,7 @@ func (c *Core) heardTime(now mono.Time, p *peer, theirs directory.Micros) {
 
 // doubtAll gives the peers the time of a failure to answer, and answers nothing until they have.
 func (c *Core) doubtAll(now mono.Time) {
+	c.clock.NoteAgain(now)
 	for _, p := range c.peers.all {
 		if p.live {
 			p.echoAt = now

@@ -91,6 +91,13 @@ func (k *Clock) NoteOff(now mono.Time, off bool) {
 	}
 }
 
+// NoteAgain notes that what was answered until now may be of before we stood still once more.
+func (k *Clock) NoteAgain(now mono.Time) {
+	if k.offSince != 0 {
+		k.offSince = now
+	}
+}
+
 // OffSince is since when that is so.
 func (k *Clock) OffSince() mono.Time { return k.offSince }
 

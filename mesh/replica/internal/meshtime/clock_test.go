@@ -79,6 +79,25 @@ func TestSlewIsDue(t *testing.T) {
 	}
 }
 
+// Since when a clock is off is kept until it is not, or it stood still once more.
+func TestOffSince(t *testing.T) {
+	k := started()
+	for _, test := range []struct {
+		note func()
+		want mono.Time
+	}{
+		{func() { k.NoteAgain(now) }, 0},
+		{func() { k.NoteOff(now, true) }, now},
+		{func() { k.NoteOff(now+1, true) }, now},
+		{func() { k.NoteAgain(now + 2) }, now + 2},
+		{func() { k.NoteOff(now+3, false) }, 0},
+	} {
+		if test.note(); k.OffSince() != test.want {
+			t.Errorf("off since %v, want %v", k.OffSince(), test.want)
+		}
+	}
+}
+
 func TestMayBeApart(t *testing.T) {
 	for since, want := range map[time.Duration]time.Duration{
 		-time.Hour:         Tolerance,
