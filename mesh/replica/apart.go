@@ -76,8 +76,8 @@ func (c *Core) noteApart(now mono.Time, apart []wire.Apart) {
 	c.countApart(now)
 }
 
-// countApart counts those that count as failed and that no peer counts: one that begins anew on the
-// smaller side of a split must not take that for the mesh, and act for all.
+// countApart has those known that count as failed although no peer counts them: a director that
+// begins anew on the smaller side of a split must not take that for the mesh, and act for all.
 func (c *Core) countApart(now mono.Time) {
 	unmet := c.peers.unmet
 	c.peers.apart = c.failedUnmet(now, slices.Clip(unmet))[len(unmet):]

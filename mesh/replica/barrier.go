@@ -240,18 +240,20 @@ func (c *Core) present() map[netip.Addr]ring.Tag {
 	return present
 }
 
-// addedAgain are the backends that were removed, as a change says that is not merged yet, although
-// they may be present before it and after: we heard first that they were added again, or hear of
-// both at once. A command that only forgets users does not write whether a backend is present, so
-// what comes with it of that is older. Where a later adding comes with it nothing tells the two
-// apart: it passes for a removal, which ends sessions that might go on.
+// addedAgain are the backends that were removed and added again, as a change says that is not
+// merged yet. They may be present before it and after: we heard of the adding first, or hear of
+// both at once. A removal and the adding after it both raise "forgotten up to". So does a command
+// that only forgets users, but it writes no presence: a presence that comes with it is older. Where
+// the backend was added once more after that command, nothing tells that from a removal: it passes
+// for one, and ends sessions that might go on.
 func (c *Core) addedAgain(change directory.Change) map[netip.Addr]bool {
 	again := make(map[netip.Addr]bool)
 	for _, row := range change.Backends {
 		known, _ := c.table.Row(row.Addr)
 		said, upTo := row.Presence.Stamp, row.Forgotten
 		if said >= upTo && upTo.Tick() > known.Forgotten.Tick() ||
-			said == upTo && upTo.Tick() > known.Presence.Stamp.Tick() { // marks came first
+			// "forgotten up to" came before, in a change that has nothing but that
+			said == upTo && upTo.Tick() > known.Presence.Stamp.Tick() {
 			again[row.Addr] = true
 		}
 	}

@@ -82,8 +82,9 @@ func (tk *timekeeping) checkClock(now mono.Time) (offset time.Duration) {
 }
 
 // leftBehind reports whether a peer shows that our clocks stood still. Then what we know of the
-// others' clocks is of before. A peer that we meet again after a split shows nothing of them; but
-// one that has shown it may cease to count meanwhile, and one that has stepped does not count.
+// others' clocks is of before. One that we do not count may be back from a split, and does not show
+// it; but one that has shown it may cease to count meanwhile, and one that has stepped does not
+// count.
 func (tk *timekeeping) leftBehind(now mono.Time) bool {
 	k, noted := tk.timekeepers(now), tk.clock.OffSince() != 0
 	return !tk.cfg.Guards.NoThawCheck && slices.ContainsFunc(tk.peers.all, func(p *peer) bool {

@@ -91,8 +91,8 @@ func (gs *gossiping) lookForUnmet(now mono.Time) bool {
 }
 
 // sendCounting reports to the peers which directors we count, or count no more, since the last
-// time. They take it that we have what those hold, see snapshotDone. So we do not report one of
-// which we still lack that, or that loads and has not said yet what it holds.
+// time. They take it that we have what those hold, see snapshotDone. So we do not report one whose
+// rows we still lack, or that loads and has not said yet what it holds.
 func (gs *gossiping) sendCounting() {
 	m := &wire.Counting{}
 	for _, p := range gs.peers.all {

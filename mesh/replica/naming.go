@@ -42,8 +42,9 @@ const (
 	answerWithin = 30 * time.Second
 	// MaxWatchedNames bounds the names that a director watches.
 	MaxWatchedNames = wire.MaxNames
-	// listingPause is how long it stands at least that a backend is back, by whomever it was
-	// written, so that two directors do not write against each other.
+	// listingPause is how long it stands at least that a backend is back, or is kept in use, by
+	// whomever it was written, so that two directors do not write against each other. That one is
+	// gone has an early stamp, and no pause follows it.
 	listingPause = verdictPause
 )
 
