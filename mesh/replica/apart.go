@@ -160,6 +160,17 @@ func (c *Core) togetherBefore(p *peer, drifted bool) (until directory.Micros, go
 	return 0, false
 }
 
+// outOfTouch is a director in this life that we do not hear; nil if we do, or know it in another.
+func (c *Core) outOfTouch(l wire.Life) *peer {
+	switch p := c.peers.get(l.Name); {
+	case p == nil && l.Name != c.cfg.Name: // others may have told us of it
+		return &peer{name: l.Name, boot: l.Boot}
+	case p != nil && p.boot == l.Boot && !p.live:
+		return p
+	}
+	return nil
+}
+
 // hasStepped reports whether a director that was with us when the disk was last synced has stepped
 // since: its process is the one of then, its life is another.
 func (c *Core) hasStepped(p *peer) bool {

@@ -294,6 +294,76 @@ func TestPeerGoesOverInALongSplit(t *testing.T) {
 	}
 }
 
+// The last peer of a director in a long split dies, and the first that the director meets of the
+// other side are new there: one is that peer, or none is. The others' time has come to the peer's
+// last moment meanwhile, and that is of this side's clock all the same.
+func TestFirstMetInALongSplit(t *testing.T) {
+	long(t)
+	for _, ahead := range []time.Duration{-6 * time.Second, 6 * time.Second} {
+		for _, goesOver := range []bool{false, true} {
+			w := splitWithClocksApart(t, 10*time.Minute, ahead)
+			d4, d5, theirs := w.directors[3], w.directors[4], w.directors[:3:3]
+			d4.must(901)
+			made := d4.live(901)
+			w.run(2 * time.Second)
+			d5.crash()
+			w.run(failAfter + time.Second)
+			w.cut[[2]string{"d6", "d4"}], w.cut[[2]string{"d4", "d6"}] = true, true
+			w.cut[[2]string{"d7", "d4"}], w.cut[[2]string{"d4", "d7"}] = true, true
+			w.start("d6")
+			if goesOver {
+				w.heal()
+				w.split(slices.Concat(theirs, w.directors[4:]), []*director{d4})
+				d5.disk = &testDisk{}
+				d5.boots(false)
+			} else {
+				w.start("d7")
+			}
+			w.until("those are synced", 10*time.Second, func() bool {
+				return !slices.ContainsFunc(w.directors, func(d *director) bool {
+					return !d.stopped && !d.core.synced()
+				})
+			})
+			w.run(ahead.Abs() + ownAhead)
+			w.heal()
+			w.split(theirs, []*director{d4})
+			w.until("d4 has stepped", 5*time.Second, func() bool {
+				return d4.core.counters.ClockSteps > 0
+			})
+			moved := d4.live(901).Activity.Time().Sub(made.Activity.Time())
+			if off := (moved + ahead).Abs(); off > time.Second {
+				t.Errorf("%v ahead, goes over: %v: 901 has moved by %v", ahead, goesOver, moved)
+			}
+		}
+	}
+}
+
+// A director in a long split meets only a peer of its own side at first, one that has stepped over
+// to the others. The last moment of a third one that died on this side is not in common with them.
+func TestFirstMetHasStepped(t *testing.T) {
+	const ahead = 6 * time.Second
+	w := splitWithClocksApart(t, 10*time.Minute, -ahead)
+	d1, d2, d3 := w.directors[0], w.directors[1], w.directors[2]
+	d2.must(901)
+	made := d2.live(901)
+	w.run(2 * time.Second)
+	d3.crash()
+	for _, d := range w.directors[:2] {
+		w.cut[[2]string{"d6", d.name}], w.cut[[2]string{d.name, "d6"}] = true, true
+	}
+	w.start("d6") // so that the others are more
+	w.run(failAfter + ahead + ownAhead)
+	w.heal()
+	w.split([]*director{d2}, w.directors[3:])
+	w.until("both have stepped", 5*time.Second, func() bool {
+		return d1.core.counters.ClockSteps > 0 && d2.core.counters.ClockSteps > 0
+	})
+	moved := d2.live(901).Activity.Time().Sub(made.Activity.Time())
+	if off := (moved + ahead).Abs(); off > time.Second {
+		t.Errorf("901 has moved by %v", moved)
+	}
+}
+
 // A moment to which the peers' time has not come is not in common with them. What the data
 // directory says of those that were apart counts then.
 func TestMomentInCommon(t *testing.T) {
@@ -371,6 +441,59 @@ func TestMomentInCommonWithOneThatBeganAnew(t *testing.T) {
 				t.Errorf("on disk: %v, %+v: in common %v ago", onDisk, test,
 					c.clock.At(w.now).Sub(got.Time()))
 			}
+		}
+	}
+}
+
+// Where only one that began anew is met, those count that it counts, and that we are out of touch
+// with or were only told of, in the lives in which they had our mesh time.
+func TestMomentInCommonWithThoseBehindOneThatBeganAnew(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(c *Core, d3 *peer)
+		behind bool // d3 counts
+	}{
+		{"out of touch", func(*Core, *peer) {}, true},
+		{"in touch", func(_ *Core, d3 *peer) { d3.live = true }, false},
+		{"not counted", func(c *Core, _ *peer) { c.peers.get("d2").counts = nil }, false},
+		{"known in another life", func(_ *Core, d3 *peer) { d3.boot++ }, false},
+		{"told of", func(c *Core, d3 *peer) {
+			c.apart = map[string]wire.Apart{
+				"d3": {Director: d3.self(), Together: d3.clock.With().Time()},
+			}
+			c.peers.remove(d3)
+		}, true},
+		{"told of in another life", func(c *Core, d3 *peer) {
+			was := d3.self()
+			was.Boot++
+			c.apart = map[string]wire.Apart{
+				"d3": {Director: was, Together: d3.clock.With().Time()},
+			}
+			c.peers.remove(d3)
+		}, false},
+	} {
+		w := started(t, 3)
+		c := w.directors[0].core
+		d2, d3 := c.peers.get("d2"), c.peers.get("d3")
+		d3.live = false
+		d2.counts = map[wire.Life]bool{{Name: "d3", Boot: d3.boot}: true}
+		with := func(p *peer, ago time.Duration) directory.Micros {
+			p.clock = meshtime.Peer{}
+			p.clock.Take(w.now, meshtime.Sample{AskedAt: w.now.Add(-ago)})
+			p.clock.NoteTogether(&c.clock)
+			return p.clock.With()
+		}
+		anew, behind := with(d2, time.Minute), with(d3, time.Hour/2)
+		d2.clock = d2.clock.NextLife(false)
+		d2.clock.Take(w.now, meshtime.Sample{MeshTime: 20 * time.Second, AskedAt: w.now})
+		test.change(c, d3)
+		want := anew
+		if test.behind {
+			want = behind
+		}
+		if got := c.momentInCommon(w.now, 20*time.Second); got != want {
+			ago := c.clock.Micros(w.now).Sub(got)
+			t.Errorf("%s: in common %v ago, want d3's: %v", test.name, ago, test.behind)
 		}
 	}
 }

@@ -114,6 +114,8 @@ func (c *Core) diskMoves(now mono.Time, offset time.Duration) bool {
 //
 // Where their time is ahead it has come to all moments. So a director that has begun anew, on
 // whatever side, does not count beside others that go on in the lives in which they were with us.
+// Nor does it if it counts such a one that we have not met again: their time may have come to a
+// moment of our side's clock since.
 func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Micros {
 	latest := c.clock.Micros(now).Add(offset + ownAhead)
 	passed := func(moment directory.Micros) directory.Micros {
@@ -127,23 +129,35 @@ func (c *Core) momentInCommon(now mono.Time, offset time.Duration) directory.Mic
 		common = max(common, passed(c.disk.whole.Micros()))
 	}
 	keepers, drifted := c.timekeepers(now), c.diskDrifted(now, offset)
-	var theirs, lasting directory.Micros // lasting: of peers in the same life still
-	met := false
-	for _, p := range c.peers.all {
-		with := passed(p.clock.With())
-		apart, goesOn := with == 0, p.clock.Together()
-		if apart {
+	withPeer := func(p *peer) (with directory.Micros, apart, goesOn bool) {
+		with, goesOn = passed(p.clock.With()), p.clock.Together()
+		if apart = with == 0; apart {
 			with, goesOn = c.togetherBefore(p, drifted)
 			with = passed(with)
 		}
+		return with, apart, goesOn
+	}
+	var theirs, lasting directory.Micros // lasting: of peers in the same life still
+	met := false
+	for _, p := range c.peers.all {
+		with, apart, goesOn := withPeer(p)
 		if !p.live {
 			common = max(common, with)
 		}
-		if keepers.include(p) && p.clock.Off() {
-			theirs = max(theirs, with)
-			met = met || with != 0 && (p.live || apart)
-			if goesOn {
-				lasting = max(lasting, with)
+		if !keepers.include(p) || !p.clock.Off() {
+			continue
+		}
+		theirs = max(theirs, with)
+		met = met || with != 0 && (p.live || apart)
+		if goesOn {
+			lasting = max(lasting, with)
+			continue
+		}
+		for l := range p.counts {
+			if q := c.outOfTouch(l); q != nil {
+				if with, _, goesOn := withPeer(q); goesOn {
+					lasting = max(lasting, with)
+				}
 			}
 		}
 	}
