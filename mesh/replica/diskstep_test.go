@@ -53,6 +53,7 @@ func TestStepOfWhatIsLoaded(t *testing.T) {
 // peer that was with it then. That has stepped meanwhile, to the time of those that were apart. So
 // it tells as well as they do what is to be moved.
 func TestStepToTheTimeOfAPeerThatHasStepped(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
 		w := splitWithClocksApart(t, 10*time.Minute, ahead)
 		d1, d4, d5 := w.directors[0], w.directors[3], w.directors[4]
@@ -120,6 +121,7 @@ func TestHasStepped(t *testing.T) {
 // after. It would win over what all have meanwhile: of mappings the earlier one does, of commands
 // the later one.
 func TestStepOfWhatIsLoadedIsKept(t *testing.T) {
+	long(t)
 	for _, ahead := range []time.Duration{6 * time.Second, -6 * time.Second} {
 		w := splitWithClocksApart(t, 10*time.Minute, ahead)
 		d4 := w.directors[3]
@@ -195,6 +197,7 @@ func TestStepWritesTheDiskAnew(t *testing.T) {
 // the other one. What the disk holds lies ahead of mesh time there. Since it moves, as at the peer
 // that stayed, it is not set aside: the director knows what it answered, and what only it was told.
 func TestDiskOfASideThatIsAhead(t *testing.T) {
+	long(t)
 	const ahead = 8 * time.Second
 	w := splitWithClocksApart(t, 14*time.Minute, ahead)
 	d4, d5 := w.directors[3], w.directors[4]

@@ -78,6 +78,7 @@ func (w *world) taken() (n uint64) {
 // although the founder's data directory says that it runs. How long ago it ended, and whether the
 // disks of the others were written anew since, makes no difference.
 func TestFlushThatEndedWithoutTheFounder(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name      string
 		cancelled bool
@@ -113,6 +114,7 @@ func TestFlushThatEndedWithoutTheFounder(t *testing.T) {
 // A flush that began while the founder was down is gone on with when all start, also by a founder
 // that has no data directory; one that was cancelled meanwhile moves nobody any more.
 func TestFlushThatBeganWithoutTheFounder(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name              string
 		noDisk, cancelled bool
@@ -194,6 +196,7 @@ func TestFlushThatOneWhoComesLaterKnows(t *testing.T) {
 // The data directory of one that comes back to a mesh that knows no more of a flush does not say
 // for ever that it runs.
 func TestFlushThatNobodyKnowsAnyMore(t *testing.T) {
+	long(t)
 	for _, away := range []time.Duration{30 * time.Second, time.Hour} {
 		w, id := flushedOnDisks(t, 2)
 		d1, d2 := w.directors[0], w.directors[1]

@@ -11,6 +11,7 @@ import (
 
 // Disks that lose what they reported as synced are noticed, in the table and in the mappings.
 func TestLyingDisksAreNoticed(t *testing.T) {
+	long(t)
 	var table, users int
 	for seed := range uint64(20) {
 		s := allOnDisks(seed + 1)
@@ -36,6 +37,7 @@ func TestLyingDisksAreNoticed(t *testing.T) {
 // What a director answered apart from others is on its disk alone, and nobody notices if that loses
 // it, unless what the disk had reported as synced is known.
 func TestLyingDiskOfOneIsNoticed(t *testing.T) {
+	long(t)
 	found := 0
 	for seed := range uint64(5) {
 		s := diesApart(3 * (seed + 1))
@@ -157,6 +159,7 @@ func flushOverAStart(seed uint64) Schedule {
 // A flush that had ended is not run again after a start of all, which would move users whom an
 // operator had moved back.
 func TestFlushOverAStart(t *testing.T) {
+	long(t)
 	for seed := range uint64(10) {
 		for _, b := range Run(flushOverAStart(seed+1), nil).Breaches {
 			t.Errorf("seed %d: %v", seed+1, b)

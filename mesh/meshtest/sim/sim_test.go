@@ -237,3 +237,12 @@ func TestReplay(t *testing.T) {
 		})
 	}
 }
+
+// long leaves a test out of short runs, which are those with the race detector: it takes seconds,
+// there many more, and each schedule has one goroutine.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long, and has one goroutine")
+	}
+}
