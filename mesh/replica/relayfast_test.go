@@ -57,14 +57,7 @@ func TestRelayedAnswerBesideAFastMove(t *testing.T) {
 			d1, d2 := w.directors[0], w.directors[1]
 			from := d1.must(h)
 			w.run(100 * time.Millisecond)
-			var late []wire.Message // on the slow stream from d1 to the joiner
-			w.also(func(f, to *director, m wire.Message) bool {
-				slow := f == d1 && to == joiner
-				if slow {
-					late = append(late, m)
-				}
-				return slow || f == d2 && to == joiner
-			})
+			late := w.slowTo(joiner, d1, d2)
 			_, id := joiner.ask(h)
 			w.deliver()
 			asked := w.now
@@ -91,7 +84,7 @@ func TestRelayedAnswerBesideAFastMove(t *testing.T) {
 					took)
 			}
 			replies := 0
-			for _, m := range late {
+			for _, m := range *late {
 				if _, ok := m.(*wire.LookupReply); ok {
 					replies++
 				}
@@ -226,14 +219,7 @@ func TestRelayedAnswerOfADirectorThatIsGone(t *testing.T) {
 		d1, d2 := w.directors[0], w.directors[1]
 		from := d1.must(h)
 		w.run(100 * time.Millisecond)
-		session, late := joiner.sessions["d1"], []wire.Message(nil)
-		w.also(func(f, to *director, m wire.Message) bool {
-			slow := f == d1 && to == joiner
-			if slow {
-				late = append(late, m)
-			}
-			return slow || f == d2 && to == joiner
-		})
+		session, late := joiner.sessions["d1"], w.slowTo(joiner, d1, d2)
 		_, id := joiner.ask(h)
 		w.deliver()
 		asked := w.now
@@ -253,7 +239,7 @@ func TestRelayedAnswerOfADirectorThatIsGone(t *testing.T) {
 		if err := d2.done[op].Err; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		for _, m := range late {
+		for _, m := range *late {
 			joiner.core.Receive(w.now, session, d1.says(m))
 		}
 		joiner.carryOut()
@@ -320,4 +306,18 @@ func TestMovesAfterAFarewell(t *testing.T) {
 	if outcome, done := d2.done[op]; !done || outcome.Err != nil {
 		t.Errorf("the move is done: %v, %v", done, outcome.Err)
 	}
+}
+
+// slowTo holds back what one director says to the joiner, and gathers it; what another one says to
+// the joiner is lost.
+func (w *world) slowTo(joiner, slow, lost *director) *[]wire.Message {
+	late := new([]wire.Message)
+	w.also(func(from, to *director, m wire.Message) bool {
+		if from == slow && to == joiner {
+			*late = append(*late, m)
+			return true
+		}
+		return from == lost && to == joiner
+	})
+	return late
 }
