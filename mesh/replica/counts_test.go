@@ -112,6 +112,28 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 	}
 }
 
+// The one that founds a mesh asks for a snapshot only whom it has a stream to: nobody else hears
+// the request, and the wait for the answer would be time in which nobody serves.
+func TestColdStartAsksWhomItReaches(t *testing.T) {
+	w := newWorld(t)
+	w.start("d0")
+	c := w.start("d1").core
+	var live []*peer
+	for _, name := range []string{"d2", "d3"} {
+		p := &peer{name: name, boot: 1, live: true, out: name == "d3"}
+		p.CountsUs = true
+		p.log = c.logs.Open(logs.ID{Name: name, Boot: 1})
+		c.peers.add(p)
+		live = append(live, p)
+	}
+	now := c.admission.joinsSince.Add(coldWait)
+	c.admission.coldSince, c.admission.cold = c.admission.joinsSince, make(map[string]bool)
+	c.bootstrapCold(now, live)
+	if !c.receiver.From("d3") || c.admission.bootstrapped {
+		t.Errorf("it takes %+v; founded is %v", c.receiver.Current(), c.admission.bootstrapped)
+	}
+}
+
 // What a peer of another time says is counted and left alone, but for what has no time; whom it
 // counts is known later, when its clock is near.
 func TestMessagesOfAnotherTime(t *testing.T) {

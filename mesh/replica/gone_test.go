@@ -240,6 +240,25 @@ func TestJoinerOfADonorThatIsBehind(t *testing.T) {
 	}
 }
 
+// The rest of a dead director's log is asked for as a snapshot of whom there is a stream to. A
+// peer without one does not hear the request, and the rest of another log would wait for it.
+func TestRestBySnapshotOfWhomItReaches(t *testing.T) {
+	w := started(t, 3)
+	c := w.directors[0].core
+	for _, name := range []string{"d2", "d3"} {
+		id := logs.ID{Name: "gone-" + name, Boot: 1}
+		log := c.logs.Open(id)
+		c.logs.Want(w.now, log, true)
+		log.NoteShort(name)
+		p := c.peers.get(name)
+		p.claims.Note(id, logs.Spans{{From: 1, To: 9}})
+		p.out = name == "d3"
+	}
+	if p := c.restBySnapshot(w.now); p == nil || p.name != "d3" {
+		t.Errorf("the snapshot is of %+v", p)
+	}
+}
+
 // Directors that hang one after the other do not make messages multiply: a failure costs a few,
 // once.
 func TestFailuresDoNotMultiplyMessages(t *testing.T) {
