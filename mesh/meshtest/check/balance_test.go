@@ -80,6 +80,26 @@ func TestFactorsAreJudged(t *testing.T) {
 				write(b, 120, 60*time.Second, "d1")
 			}),
 		}, "35s after that of"},
+		{"moved with the clock", []Event{
+			judged(25*time.Second, func(a, _ *Standing) { write(a, 75, 25*time.Second, "d1") }),
+			judged(30*time.Second, func(a, _ *Standing) { write(a, 75, 26*time.Second, "d1") }),
+			judged(31*time.Second, func(a, b *Standing) {
+				write(a, 75, 24*time.Second, "d1")
+				b.Drained = true
+			}),
+			judged(90*time.Second, func(a, b *Standing) {
+				write(a, 75, 24*time.Second, "d1")
+				write(b, 120, 84*time.Second, "d1")
+			}),
+		}, ""},
+		{"too soon by a clock that was set ahead", []Event{
+			judged(25*time.Second, func(a, _ *Standing) { write(a, 75, 25*time.Second, "d1") }),
+			judged(30*time.Second, func(a, _ *Standing) { write(a, 75, 40*time.Second, "d1") }),
+			judged(90*time.Second, func(a, b *Standing) {
+				write(a, 75, 40*time.Second, "d1")
+				write(b, 120, 99*time.Second, "d1")
+			}),
+		}, "59s after that of"},
 		{"in a drain", []Event{judged(25*time.Second, func(a, b *Standing) {
 			write(a, 75, 25*time.Second, "d1")
 			b.Drained = true

@@ -68,6 +68,7 @@ type health struct {
 	written map[verdictID]bool           // verdicts that were seen
 	last    map[netip.Addr]Standing      // the newest verdict, by its stamp
 	lives   map[string]int               // of directors that have reported anything
+	shown   map[string][]Standing        // what each of them reported last
 	outAt   map[netip.Addr]map[string]bool
 	moves   map[netip.Addr]*operation // stand for the moves away from a backend that is out
 }
@@ -82,6 +83,7 @@ func newHealth() health {
 	return health{
 		failing: make(map[netip.Addr]time.Duration), written: make(map[verdictID]bool),
 		last: make(map[netip.Addr]Standing), lives: make(map[string]int),
+		shown: make(map[string][]Standing),
 		outAt: make(map[netip.Addr]map[string]bool), moves: make(map[netip.Addr]*operation),
 	}
 }
@@ -94,12 +96,16 @@ func (c *Checker) seen(e Seen) {
 
 // judged judges what a director made of failed backends.
 func (c *Checker) judged(e Judged) {
-	c.judgeFactors(e)
-	c.judgeStarts(e)
-	c.judgeOut(e)
 	life := c.contacts.directors[c.contacts.of(e.Director)].life
 	first := c.health.lives[e.Director] != life
 	c.health.lives[e.Director] = life
+	if !first {
+		c.noteRestamped(e)
+	}
+	c.health.shown[e.Director] = e.Backends
+	c.judgeFactors(e)
+	c.judgeStarts(e)
+	c.judgeOut(e)
 	for _, b := range e.Backends {
 		id := verdictID{b.Addr, b.Written, b.By}
 		if b.Written != 0 && !c.health.written[id] {

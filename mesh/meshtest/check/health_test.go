@@ -94,6 +94,21 @@ func TestVerdictsAreJudged(t *testing.T) {
 			judged(30*time.Second, verdict(30*time.Second, false)),
 			judged(34*time.Second, verdict(34*time.Second, true)),
 		}, true},
+		{"moved with the clock", []Event{
+			seen(20 * time.Second), judged(25*time.Second, verdict(25*time.Second, true)),
+			judged(45*time.Second, verdict(24*time.Second, true)),
+			judged(50*time.Second, verdict(26*time.Second, true)),
+		}, false},
+		{"in time by a clock that was set back", []Event{
+			judged(25*time.Second, verdict(25*time.Second, false)),
+			judged(30*time.Second, verdict(22*time.Second, false)),
+			seen(30 * time.Second), judged(36*time.Second, verdict(33*time.Second, true)),
+		}, false},
+		{"twice by a clock that was set ahead", []Event{
+			judged(25*time.Second, verdict(25*time.Second, false)),
+			judged(26*time.Second, verdict(28*time.Second, false)),
+			seen(30 * time.Second), judged(34*time.Second, verdict(37*time.Second, true)),
+		}, true},
 		{"not out although it may be", []Event{
 			seen(20 * time.Second), judged(25*time.Second, func() Standing {
 				s := verdict(25*time.Second, true)
