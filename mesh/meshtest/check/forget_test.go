@@ -3,6 +3,7 @@ package check
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // A forget drops what was mapped before it by the clock of its director. If that is behind, what
@@ -46,6 +47,28 @@ func TestForgottenByOneThatStoodStill(t *testing.T) {
 		{"a mapping made again meanwhile, where only the process slept", func(s *story) {
 			forgottenAfterSleep(s, false, 2, 4.5)
 		}, "G2", "hashes to"},
+	})
+}
+
+// Where clocks have come apart in a split, a forget on one side is there by a clock that is behind
+// by that, and spares what the other side mapped meanwhile.
+func TestForgottenByAClockThatDrifted(t *testing.T) {
+	forgotten := func(s *story, behind, mapped float64) {
+		s.expire = sec(90)
+		s.split("d1", calm, calm+sec(20))
+		for past := 10.5; past < 20; past++ {
+			s.add(MeshTimes{At(calm + sec(past)), map[string]time.Duration{
+				"d1": 0, "d2": sec(behind), "d3": sec(behind),
+			}})
+		}
+		s.login("d2", calm+sec(mapped), alice, b1)
+		s.order("d1", calm+sec(15), calm+sec(15.1), Op{Kind: OpForget, Backend: b1}, "d2", "d3")
+		s.order("d1", calm+sec(50), calm+sec(50.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+		s.login("d1", calm+sec(52), alice, b1)
+	}
+	testStories(t, []tale{
+		{"as much as that earlier", func(s *story) { forgotten(s, 5, 9) }, "", ""},
+		{"earlier than that", func(s *story) { forgotten(s, 2, 9) }, "G2", "hashes to"},
 	})
 }
 

@@ -339,8 +339,9 @@ func (c *Checker) closeFreed(o *operation) {
 				return false
 			}
 			// By a clock that is behind it spares what others mapped shortly before it began, or
-			// while its director stood still (guarantees.md, G2).
-			begun := o.at - clockSlack - o.behind
+			// while its director stood still (guarantees.md, G2), or in so much of a split as
+			// clocks came apart.
+			begun := o.at - clockSlack - o.behind - (o.unseen - unseenMargin)
 			if x.start < begun && x.renewed < begun && o.everywhere != forever &&
 				!o.stranger && // one of another mesh drops the mappings of that mesh
 				!x.foreign() && // and what that has comes with it
