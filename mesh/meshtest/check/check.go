@@ -108,6 +108,7 @@ func (c *Checker) Event(e Event) {
 	case Wake:
 		i := c.contacts.of(e.Director)
 		c.extendLookups(i, t-c.contacts.directors[i].pausedAt)
+		c.actsAwake(t, i)
 		c.contacts.wake(t, i)
 	case Frame:
 		c.contacts.frame(e)

@@ -215,6 +215,19 @@ func (c *Checker) actsUntil(t time.Duration, l *lookup) time.Duration {
 	return t
 }
 
+// actsAwake notes that a director goes on which slept. Another one may have asked it meanwhile; the
+// question is there still, and it answers although nobody waits for that any more.
+func (c *Checker) actsAwake(t time.Duration, director int) {
+	slept := c.contacts.directors[director].pausedAt
+	for _, s := range c.users {
+		for _, l := range s.relayed {
+			if l.director != director && l.ended >= slept && l.ended < t {
+				l.ended = c.actsUntil(t, l)
+			}
+		}
+	}
+}
+
 // extendLookups gives the lookups of a director that slept that much more time.
 func (c *Checker) extendLookups(director int, by time.Duration) {
 	for _, l := range c.waiting {

@@ -232,6 +232,19 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(7), calm+sec(7.1), shrink)
 			waits(s, "d1", calm+sec(40), placeWithout(b1))
 		}, "", ""},
+		{"the end of one made as one woke that had been asked by one which did not live to hear it",
+			func(s *story) {
+				s.sleep("d2", calm+sec(4.8), calm+sec(8.8))
+				unheard(s, calm+sec(5))
+				s.order("d1", calm+sec(11), calm+sec(11.1), shrink)
+				waits(s, "d1", calm+sec(50), placeWithout(b1))
+			}, "", ""},
+		{"the same where it slept before it was asked", func(s *story) {
+			s.sleep("d2", calm+sec(0.9), calm+sec(4.9))
+			unheard(s, calm+sec(5))
+			s.order("d1", calm+sec(11), calm+sec(11.1), shrink)
+			waits(s, "d1", calm+sec(50), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"the end of one made when another ended, for one which did not live to hear it",
 			func(s *story) {
 				s.login("d1", calm, alice, b1)
