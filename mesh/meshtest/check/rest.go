@@ -163,7 +163,7 @@ func (c *contacts) meetingAgain(t time.Duration, i, j int) bool {
 		apart = c.links[i][j].ownClocks
 	}
 	return apart &&
-		(c.together() > t-contactAgain || c.countsDead(t, i, j) || c.countsDead(t, j, i))
+		(c.together(i, j) > t-contactAgain || c.countsDead(t, i, j) || c.countsDead(t, j, i))
 }
 
 // ownClock reports whether a director must go by its own clock, by the clocks of those with which

@@ -21,6 +21,18 @@ func TestRest(t *testing.T) {
 		}
 	}
 	apart := func(s *story, at, by time.Duration) { apartFor(s, at, astrayFor, by) }
+	const ours = 7
+	// startedApart has d3 start from its disk and serve alone, cut off. It meets one and then the
+	// other.
+	startedApart := func(s *story, second float64) {
+		s.part("d1", "d3", calm-sec(5), calm+sec(10))
+		s.part("d2", "d3", calm-sec(5), calm+sec(second))
+		s.mesh["d1"], s.mesh["d2"], s.silent["d3"] = ours, ours, true
+		s.add(Synced{At(sec(2)), "d3", true, "", ours})
+		s.stop("d3", calm)
+		s.startFrom("d3", calm+sec(1), calm-sec(1))
+		s.add(Synced{At(calm + sec(5)), "d3", true, "", ours})
+	}
 	testStories(t, []tale{
 		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
 		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4",
@@ -54,6 +66,14 @@ func TestRest(t *testing.T) {
 			s.part("d2", "d3", calm, calm+sec(20))
 			apart(s, calm+sec(14), sec(5))
 		}, "", ""},
+		{"the same where one has started again on its side", func(s *story) {
+			startedApart(s, 20)
+			apart(s, calm+sec(14), sec(5))
+		}, "", ""},
+		{"the same when all have met", func(s *story) {
+			startedApart(s, 11)
+			apart(s, calm+sec(14), sec(5))
+		}, "G2", "d1 and d3"},
 		{"two clocks after a split", func(s *story) {
 			s.split("d3", calm, calm+sec(10))
 			apart(s, calm+sec(14), sec(5))

@@ -192,13 +192,16 @@ func (c *Checker) endedAt(o *operation) time.Duration {
 	return forever
 }
 
-// together is since when all living directors of the mesh have been in touch with each other;
-// forever if they are not.
-func (c *contacts) together() time.Duration {
+// together is since when all living directors of the mesh, and some others, have been in touch with
+// each other; forever if they are not.
+func (c *contacts) together(others ...int) time.Duration {
 	since := never
-	for i, a := range c.directors {
-		for j, b := range c.directors[:i] {
-			if a.alive && b.alive && a.rooted && b.rooted {
+	included := func(i int) bool {
+		return c.directors[i].alive && (c.directors[i].rooted || slices.Contains(others, i))
+	}
+	for i := range c.directors {
+		for j := range c.directors[:i] {
+			if included(i) && included(j) {
 				since = max(since, c.inTouch(i, j))
 			}
 		}
