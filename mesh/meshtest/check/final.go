@@ -63,7 +63,8 @@ func (c *Checker) final(e Final) {
 const drainedWithin = 50 * time.Second
 
 // judgeDrains demands that drains and rebalances forget nobody: in the end no user is left on a
-// backend that is drained if there was another place, and no rebalance goes on.
+// backend that is drained if there was another place, and no rebalance goes on, unless it waits for
+// a usable backend.
 func (c *Checker) judgeDrains(t time.Duration, s State) {
 	since := t - drainedWithin
 	if c.contacts.calmFor(t) < drainedWithin {
@@ -78,7 +79,7 @@ func (c *Checker) judgeDrains(t time.Duration, s State) {
 		}
 	}
 	for addr, row := range s.Table {
-		if row.Present && row.Rebalanced {
+		if row.Present && row.Rebalanced && !c.mayBeNowhere(User{Tag: row.Tag}, since, t) {
 			c.breach(t, "drain", User{}, "%v is still being rebalanced", addr)
 		}
 	}
@@ -88,12 +89,10 @@ func (c *Checker) judgeDrains(t time.Duration, s State) {
 			slices.Contains(b.possible(regDrained, since, t, everyone), 0) {
 			continue
 		}
-		found, any := c.table.placesOf(m.User, since, t, everyone)
-		nowhere := any || slices.Contains(found, netip.Addr{})
 		late := slices.ContainsFunc(c.operations, func(o *operation) bool {
 			return o.at > since // it may have moved the user there
 		})
-		if !nowhere && !late {
+		if !late && !c.mayBeNowhere(m.User, since, t) {
 			c.breach(t, "drain", m.User, "is still on %v, which is drained", m.Backend)
 		}
 	}
