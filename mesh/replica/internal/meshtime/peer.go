@@ -29,6 +29,7 @@ type Peer struct {
 	// By round trips.
 	known     bool
 	skew      time.Duration // its mesh time
+	unsure    time.Duration // how far off that may be: half the round trip; 0 if it is the least
 	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
 	sampledAt mono.Time
 	askedAt   mono.Time // when our beat was sent that the sample answers
@@ -49,13 +50,15 @@ type Peer struct {
 	votes bool
 	vote  time.Duration    // its wall clock
 	with  directory.Micros // when it was last of our mesh, live, and of our time; 0: never
+	// how far off the skew may have been by which it was
+	withUnsure time.Duration
 }
 
 // NextLife keeps what outlasts a life of the peer. If its process goes on it has stepped its mesh
 // time, away from ours if that was its own: then no moment of ours is in common with the time that
 // it has now.
 func (p Peer) NextLife(goesOn bool) Peer {
-	next := Peer{votes: p.votes, vote: p.vote, with: p.with}
+	next := Peer{votes: p.votes, vote: p.vote, with: p.with, withUnsure: p.withUnsure}
 	switch {
 	case goesOn && p.together:
 		next.with, next.stepped = 0, p.with
@@ -139,7 +142,7 @@ func (p *Peer) Take(now mono.Time, s Sample) {
 		p.known && s.Trip > 2*p.bestTrip+20*time.Millisecond && now.Sub(p.sampledAt) < sampleAge {
 		return
 	}
-	p.skew, p.known = s.MeshTime+s.Trip/2, true
+	p.skew, p.unsure, p.known = s.MeshTime+s.Trip/2, s.Trip/2, true
 	p.vote = s.Wall + s.Trip/2
 	p.bestTrip, p.sampledAt, p.askedAt = s.Trip, now, s.AskedAt
 }
@@ -151,7 +154,7 @@ func (p *Peer) AskedSince(at mono.Time) bool { return p.askedAt >= at }
 // more. What it sends until we have stepped is not of our time. Any round trip tells more.
 func (p *Peer) IsAhead(now mono.Time, by time.Duration) {
 	if by > p.skew {
-		p.skew, p.known, p.sampledAt, p.bestTrip = by, true, now, Tolerance
+		p.skew, p.unsure, p.known, p.sampledAt, p.bestTrip = by, 0, true, now, Tolerance
 	}
 }
 
@@ -173,7 +176,7 @@ func (p *Peer) Leap(
 func (p *Peer) NoteTogether(k *Clock) {
 	if p.known && !p.Off() {
 		p.votes, p.together, p.stepped = true, true, 0
-		p.with = max(p.with, k.Micros(p.askedAt))
+		p.with, p.withUnsure = max(p.with, k.Micros(p.askedAt)), p.unsure
 	}
 }
 
@@ -191,8 +194,8 @@ func (p *Peer) Together() bool { return p.together }
 func (p *Peer) SteppedAhead() bool { return p.stepped != 0 && p.skew > Tolerance }
 
 // LeavesBehind reports whether the peer had our mesh time, in the life that we have now, and is
-// further ahead since than slewing can bring it: our clocks stood still. So did its own if it has
-// stepped.
+// further ahead since than slewing can bring it, and than two round trips may err: our clocks stood
+// still. So did its own if it has stepped.
 func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
 	with := p.with
 	if p.SteppedAhead() {
@@ -200,7 +203,7 @@ func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
 	} else if !p.together {
 		return false
 	}
-	return p.skew > MayBeApart(k.Micros(now).Sub(with))
+	return p.skew-p.unsure > MayBeApart(k.Micros(now).Sub(with))+p.withUnsure
 }
 
 // Shift follows a change of our mesh time.

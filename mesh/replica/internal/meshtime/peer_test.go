@@ -133,6 +133,34 @@ func TestLeavesBehind(t *testing.T) {
 	}
 }
 
+// Clocks that come together pass the tolerance, and round trips err by half their length: the peer
+// seems to be further ahead a moment after it has had our time.
+func TestLeavesBehindForSure(t *testing.T) {
+	for _, test := range []struct {
+		trip, ahead time.Duration // of the later sample, the peer being ahead by that or more
+		want        bool
+	}{
+		{20 * time.Millisecond, Tolerance + 10*time.Millisecond, false},
+		{20 * time.Millisecond, Tolerance + 11*time.Millisecond, true},
+		{0, Tolerance + 10*time.Millisecond, false},
+		{200 * time.Millisecond, Tolerance + 10*time.Millisecond, false},
+	} {
+		k, p := started(), new(Peer)
+		p.Take(now, Sample{
+			Trip: 20 * time.Millisecond, MeshTime: Tolerance - 10*time.Millisecond, AskedAt: now,
+		})
+		p.NoteTogether(k)
+		if !p.Together() {
+			t.Fatal("it had not our time")
+		}
+		later := now.Add(sampleAge) // any sample is better
+		p.Take(later, Sample{Trip: test.trip, MeshTime: test.ahead + 50*time.Millisecond})
+		if got := p.LeavesBehind(later, k); got != test.want {
+			t.Errorf("%+v: %v, skew %v", test, got, p.Skew())
+		}
+	}
+}
+
 // However long an answer took, its peer is not behind what it says. What we knew of its clock is of
 // before we stood still then, and any sample is better.
 func TestAnswerOfAPeerAhead(t *testing.T) {
