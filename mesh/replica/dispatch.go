@@ -48,7 +48,9 @@ func (c *Core) take(now mono.Time, p *peer, m wire.Message) {
 // handler is what becomes of a kind of message.
 type handler struct {
 	take func(c *Core, now mono.Time, p *peer, m wire.Message) // nil: not one of a stream
-	// timeless: it means the same whatever the clocks of the two directors say.
+	// timeless: it means the same whatever the clocks of the two directors say, or nearly: the
+	// times in it are since when something is so. What is said once on a stream must be timeless if
+	// nobody asks for it: a director whose log is empty steps its clock and keeps its streams.
 	timeless bool
 	// aboutMeshes: it may come from a director of another cluster.
 	aboutMeshes bool
@@ -63,8 +65,8 @@ var handlers = [...]handler{
 	wire.KindExclude:         {take: by((*Core).gotExclude), timeless: true},
 	wire.KindTable:           {take: by((*Core).gotTable)},
 	wire.KindRows:            {take: by((*Core).gotRows)},
-	wire.KindLoads:           {take: by((*Core).gotLoads)},
-	wire.KindNames:           {take: by((*Core).gotNames)},
+	wire.KindLoads:           {take: by((*Core).gotLoads), timeless: true},
+	wire.KindNames:           {take: by((*Core).gotNames), timeless: true},
 	wire.KindHold:            {take: by((*Core).gotHold)},
 	wire.KindHeld:            {take: by((*Core).gotHeld)},
 	wire.KindKicked:          {take: by((*Core).gotKicked)},
@@ -87,7 +89,7 @@ var handlers = [...]handler{
 	wire.KindGonePositions:   {take: by((*Core).gotGonePositions)},
 	wire.KindLogRequest:      {take: by((*Core).gotLogRequest)},
 	wire.KindLogPart:         {take: by((*Core).gotLogPart)},
-	wire.KindObservations:    {take: by((*Core).gotObservations)},
+	wire.KindObservations:    {take: by((*Core).gotObservations), timeless: true},
 	wire.KindQuestion:        {take: by((*Core).gotQuestion), timeless: true},
 	wire.KindAnswerPart:      {take: by((*Core).gotAnswerPart), timeless: true},
 }

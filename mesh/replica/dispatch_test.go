@@ -2,6 +2,7 @@ package replica
 
 import (
 	"testing"
+	"time"
 
 	"directormesh/mesh/wire"
 	"directormesh/mesh/wire/wiretest"
@@ -48,5 +49,34 @@ func TestLaterKindHasAHandler(t *testing.T) {
 	c.take(w.now, p, &wire.Unknown{Number: wire.FirstLaterLog, Seq: seq})
 	if c.counters.UnknownKinds != 1 || c.counters.Unexpected != 0 || !p.log.Has(seq) {
 		t.Errorf("counted %+v; in the log: %v", c.counters, p.log.Has(seq))
+	}
+}
+
+// What a director sees outside of the mesh is known to a joiner whose clock was wrong, and the
+// other way round: the two say it on the streams that they open, before that one has stepped.
+func TestSightsByAWrongClock(t *testing.T) {
+	for _, off := range []time.Duration{0, time.Hour, -time.Hour} {
+		w := newWorld(t)
+		sees := func(name string, change func(*Config)) *director {
+			d := w.start(name, change, func(c *Config) {
+				c.Watches, c.Backends = true, testBackends(4)
+				c.Names = NameWatch{Names: []WatchedName{imap}, Every: time.Minute}
+				c.Balance.Mode = wire.BalanceOn
+			})
+			d.core.ObserveName(w.now, imap, nil, "no such host")
+			d.core.Observe(w.now, testBackend(1), "connection refused")
+			return d
+		}
+		d1 := sees("d1", func(*Config) {})
+		w.run(5 * time.Second)
+		d2 := sees("d2", func(c *Config) { c.Wall = c.Wall.Add(off) })
+		w.until("both synced", 20*time.Second, w.allSynced)
+		for _, of := range [][2]*director{{d1, d2}, {d2, d1}} {
+			p := of[0].core.peers.get(of[1].name)
+			if len(p.names) == 0 || p.sights == nil || p.loads == nil {
+				t.Errorf("d2 off by %v: %s knows of %s the names %v, backends %v, loads %v",
+					off, of[0].name, of[1].name, p.names, p.sights, p.loads)
+			}
+		}
 	}
 }
