@@ -14,7 +14,12 @@ type heir struct{ director, life int }
 func (c *Checker) noteHeirs(t time.Duration) {
 	acting := c.contacts.mayActForAll(t)
 	for _, o := range c.operations {
-		gone := func(i int) bool { return c.contacts.links[i][o.director].gone != forever }
+		cut := func(i, from int) bool { return c.contacts.links[i][from].gone != forever }
+		gone := func(i int) bool {
+			return cut(i, o.director) || slices.ContainsFunc(o.runners, func(h heir) bool {
+				return h.director != i && cut(i, h.director) // which went on with it, and is gone
+			})
+		}
 		for i := range c.contacts.directors {
 			if gone(i) {
 				c.mayGoOn(o, i)

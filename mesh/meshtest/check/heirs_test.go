@@ -96,6 +96,11 @@ func TestRunners(t *testing.T) {
 			s.part("d1", "d3", calm, calm+sec(9))
 			movedByHeir(s, "d3", "d3")
 		}, "G2", "d3 answered"},
+		{"a flush that one goes on with of one that had gone on with it", func(s *story) {
+			s.part("d1", "d4", calm-sec(6), calm+sec(6))
+			movedByHeirOfAnHeir(s)
+		}, "", ""},
+		{"a flush that neither of the two went on with", movedByHeirOfAnHeir, "G2", "d5 answered"},
 		{"a drain by one of which another does not hear", func(s *story) {
 			s.part("d1", "d2", calm, end)
 			drainedBy(s, "d3", "d2")
@@ -118,6 +123,20 @@ func movedByHeir(s *story, runner, last string) {
 	s.order(runner, calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
 	s.login("d2", calm+sec(12.5), alice, placeWithout(b1))
 	s.login(last, calm+sec(13), alice, b1)
+}
+
+// movedByHeirOfAnHeir has d4 flush alice off b1, d3 answer what that made, and d5 answer as before.
+// d2 is out of touch with d1 and d5.
+func movedByHeirOfAnHeir(s *story) {
+	s.start("d4", 0)
+	s.start("d5", 0)
+	s.part("d1", "d2", calm, end)
+	s.part("d2", "d5", calm, end)
+	s.login("d3", calm-sec(1), alice, b1)
+	s.order("d3", calm+sec(3), calm+sec(3.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})
+	s.order("d4", calm+sec(4), calm+sec(4.1), Op{Kind: OpFlush})
+	s.login("d3", calm+sec(12.5), alice, placeWithout(b1))
+	s.login("d5", calm+sec(13), alice, b1)
 }
 
 // drainedBy has b1 drained, to which bob was moved; the one that has ordered it answers that he has

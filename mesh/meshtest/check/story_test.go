@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -98,6 +99,9 @@ func newStory() *story {
 	}
 	return s
 }
+
+// directors are those that ever start, three if the story does not start more.
+func (s *story) directors() []string { return slices.Sorted(maps.Keys(s.lives)) }
 
 func sec(x float64) time.Duration { return time.Duration(x * float64(time.Second)) }
 
@@ -260,7 +264,7 @@ func (s *story) sayings(last time.Duration) {
 			s.add(Synced{At(at), d, synced, "the story says so", s.mesh[d]})
 		}
 	}
-	for _, d := range []string{"d1", "d2", "d3"} {
+	for _, d := range s.directors() {
 		lives := s.lives[d]
 		if s.silent[d] {
 			continue
@@ -305,8 +309,8 @@ func (s *story) settle(last time.Duration) {
 	}
 	const every = 500 * time.Millisecond
 	for at := every; at <= last; at += every {
-		for _, from := range []string{"d1", "d2", "d3"} {
-			for _, to := range []string{"d1", "d2", "d3"} {
+		for _, from := range s.directors() {
+			for _, to := range s.directors() {
 				echo := time.Duration(-1)
 				if from != to && s.flows(from, to, at) {
 					if s.flows(to, from, at-20*time.Millisecond) {
