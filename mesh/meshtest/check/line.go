@@ -102,6 +102,16 @@ func (c *Checker) mayHaveInherited(s *userState, t time.Duration) bool {
 	return t <= s.seen()+c.rules.Expire+c.rules.share()+clockSlack
 }
 
+// mayHaveBeatenMove reports whether a line may live on by the activity of a move that it beat, and
+// that no answer has shown: the move was made where the line was not known, while that lived.
+func (c *Checker) mayHaveBeatenMove(s *userState, l *line, t time.Duration) bool {
+	life := c.rules.Expire + c.rules.share() + l.slack()
+	return slices.ContainsFunc(c.operations, func(o *operation) bool {
+		return o.op.Kind == OpMove && o.op.User == s.user && o.op.Backend != l.backend &&
+			o.rough && !s.used[o] && o.at <= l.last+life && t-min(t, c.endOf(o)) <= life
+	})
+}
+
 // mayHaveLived reports whether the user may have had a mapping at a time, by any answer until now,
 // heard or not.
 func (c *Checker) mayHaveLived(s *userState, t time.Duration) bool {

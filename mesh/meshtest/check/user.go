@@ -91,10 +91,11 @@ func (s *userState) find(backend netip.Addr) *line {
 func (c *Checker) answer(t time.Duration, l *lookup, backend netip.Addr) {
 	s := c.user(l.user)
 	stood := s.lines
-	if c.allSurelyDead(s, t) && (s.find(backend) == nil || !c.mayHaveInherited(s, t)) {
-		s.lines = nil
-	}
 	x := s.find(backend)
+	if c.allSurelyDead(s, t) &&
+		(x == nil || !c.mayHaveInherited(s, t) && !c.mayHaveBeatenMove(s, x, t)) {
+		s.lines, x = nil, nil
+	}
 	if x == nil {
 		x = c.newLine(t, s, l, backend, stood)
 	} else {
