@@ -63,6 +63,31 @@ func (x *demands) begin(w *world) {
 	if d.Offset != 0 {
 		x.lookAtClocks(w)
 	}
+	if w.schedule.Watches {
+		w.at(w.schedule.End, func() { x.observers(w) })
+	}
+}
+
+// observers demands that in the end all that live count for each other as observers of backends.
+func (x *demands) observers(w *world) {
+	if w.unsynced() != "" || w.unsettled() != "" {
+		return // package check judges that
+	}
+	var all []string
+	for _, d := range w.directors {
+		if d.alive {
+			all = append(all, d.name)
+		}
+	}
+	slices.Sort(all)
+	for _, d := range w.directors {
+		if !d.alive {
+			continue
+		}
+		if got := d.core.Health().Watching; !slices.Equal(got, all) {
+			x.breach(w, "observers", 0, "%s has the observers %v, and %v live", d.name, got, all)
+		}
+	}
 }
 
 func (x *demands) breach(w *world, what string, h ring.UserHash, format string, args ...any) {

@@ -120,6 +120,9 @@ func (d *director) startWritten(
 func sickBackends(seed uint64) Schedule {
 	g := draw(seed, "sick", 1+int(seed%6), 200*time.Second)
 	g.s.Watches, g.s.Asks = true, seed%2 == 0
+	if seed%5 == 3 {
+		g.s.Clocks.Skew *= 60 // some start with a wrong clock, and step before they are synced
+	}
 	g.users(30)
 	for range 6 + g.IntN(6) {
 		a := Action{
