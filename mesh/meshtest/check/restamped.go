@@ -20,7 +20,7 @@ func (c *Checker) noteRestamped(e Judged) {
 			}
 		}
 		x := c.table.backend(b.Addr)
-		if was.Factor != 0 && was.FactorBy == e.Director && b.FactorBy == was.FactorBy &&
+		if was.FactorWritten != 0 && was.FactorBy == e.Director && b.FactorBy == was.FactorBy &&
 			b.Factor == was.Factor && x.factors.written[e.Director] == was.FactorWritten {
 			x.factors.written[e.Director] = b.FactorWritten
 		}
