@@ -17,7 +17,7 @@ func (c *Checker) noteHeirs(t time.Duration) {
 		cut := func(i, from int) bool { return c.contacts.links[i][from].gone != forever }
 		gone := func(i int) bool {
 			return cut(i, o.director) || slices.ContainsFunc(o.runners, func(h heir) bool {
-				return h.director != i && cut(i, h.director) // which went on with it, and is gone
+				return cut(i, h.director) // which went on with it, and is gone
 			})
 		}
 		for i := range c.contacts.directors {

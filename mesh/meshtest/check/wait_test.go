@@ -245,6 +245,12 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(11), calm+sec(11.1), shrink)
 			waits(s, "d1", calm+sec(50), placeWithout(b1))
 		}, "G4", "without a reason"},
+		{"the same where it slept after it had answered", func(s *story) {
+			s.sleep("d2", calm+sec(6.5), calm+sec(10.5))
+			unheard(s, calm+sec(5))
+			s.order("d1", calm+sec(11), calm+sec(11.1), shrink)
+			waits(s, "d1", calm+sec(50), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"the end of one made when another ended, for one which did not live to hear it",
 			func(s *story) {
 				s.login("d1", calm, alice, b1)

@@ -161,6 +161,31 @@ func TestLeavesBehindForSure(t *testing.T) {
 	}
 }
 
+// What a peer is ahead at least is no estimate; and how far off an estimate was counts also when
+// the peer has stepped since.
+func TestLeavesBehindByWhatIsKnown(t *testing.T) {
+	const trip = 200 * time.Millisecond
+	together := func() (*Clock, *Peer) {
+		k, p := started(), new(Peer)
+		p.Take(now, Sample{Trip: trip, MeshTime: -trip / 2, AskedAt: now})
+		p.NoteTogether(k)
+		return k, p
+	}
+	for _, more := range []time.Duration{0, 1} {
+		k, p := together()
+		p.IsAhead(now, Tolerance+trip/2+more)
+		if got := p.LeavesBehind(now, k); got != (more > 0) {
+			t.Errorf("ahead by %v at least: %v", p.Skew(), got)
+		}
+		k, p = together()
+		next := p.NextLife(true)
+		next.Take(now, Sample{MeshTime: Tolerance + trip/2 + more})
+		if got := next.LeavesBehind(now, k); got != (more > 0) {
+			t.Errorf("has stepped, and is %v ahead: %v", next.Skew(), got)
+		}
+	}
+}
+
 // However long an answer took, its peer is not behind what it says. What we knew of its clock is of
 // before we stood still then, and any sample is better.
 func TestAnswerOfAPeerAhead(t *testing.T) {
