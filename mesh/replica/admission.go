@@ -33,6 +33,7 @@ type ownAdmission struct {
 	removed    bool      // by `ring remove`
 	refused    string    // what a peer said when it refused us
 	refusedAt  mono.Time // when one that is no stranger last did, 0: never
+	refusedBy  string    // that one
 	differs    string    // why directors to join never will; empty: none has said so
 }
 

@@ -95,10 +95,10 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 		// users apart from each other is what must not be.
 		return
 	}
-	waited := now.Sub(a.joinsSince)
-	if a.refusedAt != 0 && now.Sub(a.refusedAt) <= failAfter && waited < refusalWait {
+	if c.hopesOn(now) {
 		return
 	}
+	waited := now.Sub(a.joinsSince)
 	if !a.contact && waited >= startWait ||
 		a.contact && waited >= contactLost && !c.peers.all.someInSight(now) {
 		a.alone = true
@@ -111,13 +111,17 @@ func (c *Core) bootstrapAlone(now mono.Time) {
 // bootstrapCold is the start of all directors together: none is synced. The director with the
 // lowest name takes the snapshots of all others and founds the mesh, which they then join. If it
 // fails, they do not wait for ever. Nor does it wait for ever for one that loads, of which a
-// snapshot would have only a part: that one offers what it holds when it has loaded.
+// snapshot would have only a part: that one offers what it holds when it has loaded. Nor do they
+// start a mesh of their own beside one that has just refused one of them.
 func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 	a := &c.admission
 	for _, p := range live {
 		if p.synced || p.loading && now.Sub(p.liveSince) < loadingWait {
 			return
 		}
+	}
+	if c.hopesOn(now) {
+		return
 	}
 	if a.coldSince == 0 {
 		a.coldSince, a.cold = now, make(map[string]bool)
@@ -148,6 +152,18 @@ func (c *Core) bootstrapCold(now mono.Time, live []*peer) {
 		}
 	}
 	c.found(now, fmt.Sprintf("%d directors start together", len(live)+1))
+}
+
+// hopesOn reports whether this director was refused lately, by one that is not in touch with it
+// now, and may still be taken.
+func (c *Core) hopesOn(now mono.Time) bool {
+	a := &c.admission
+	if a.refusedAt == 0 || now.Sub(a.refusedAt) > failAfter ||
+		now.Sub(a.joinsSince) >= refusalWait {
+		return false
+	}
+	p := c.peers.get(a.refusedBy)
+	return p == nil || !p.live
 }
 
 // refusalWait is for how long a director that is refused hopes to be taken. There is a mesh, and

@@ -112,6 +112,41 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 	}
 }
 
+// Two that start together do not found a mesh beside one that has just refused them, while it may
+// still take them.
+func TestColdStartBesideAMesh(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		by      string
+		ago     time.Duration
+		waited  time.Duration
+		founded bool
+	}{
+		{"refused by one of the mesh", "d3", failAfter, refusalWait - 1, false},
+		{"refused long ago", "d3", failAfter + 1, refusalWait - 1, true},
+		{"refused for long enough", "d3", 0, refusalWait, true},
+		{"refused by the one that starts with it", "d2", 0, refusalWait - 1, true},
+	} {
+		w := newWorld(t)
+		w.start("d2")
+		c := w.start("d1").core
+		other := &peer{name: "d2", boot: 1, live: true}
+		other.CountsUs = true
+		other.log = c.logs.Open(logs.ID{Name: "d2", Boot: 1})
+		c.peers.add(other)
+		now := c.admission.joinsSince.Add(test.waited)
+		c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: test.by}, Reason: "taken"})
+		c.admission.refusedAt = now.Add(-test.ago)
+		c.admission.coldSince = c.admission.joinsSince
+		c.admission.cold = map[string]bool{"d2": true}
+		c.bootstrapCold(now, []*peer{other})
+		if c.admission.bootstrapped != test.founded {
+			t.Errorf("%s: founded is %v, want %v",
+				test.name, c.admission.bootstrapped, test.founded)
+		}
+	}
+}
+
 // The one that founds a mesh asks for a snapshot only whom it has a stream to: nobody else hears
 // the request, and the wait for the answer would be time in which nobody serves.
 func TestColdStartAsksWhomItReaches(t *testing.T) {

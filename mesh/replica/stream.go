@@ -308,7 +308,8 @@ func (c *Core) Refused(now mono.Time, r *wire.Refuse) {
 			p.stranger = true
 		}
 	default:
-		c.admission.refused, c.admission.refusedAt = r.Reason, now
+		a := &c.admission
+		a.refused, a.refusedAt, a.refusedBy = r.Reason, now, r.From.Name
 	}
 	c.heardOfRemoval(now, r.Change)
 	c.logf(LogError, "refused by a director", Field{"peer", r.From.Name},

@@ -61,7 +61,7 @@ type director struct {
 	// it stood still with them, and no frame that was sent then or later has shown it that;
 	// forever: none need
 	unaware  time.Duration
-	thawed   time.Duration // when it last went on after that; never, if it did not
+	thawed   time.Duration // when it last went on after it was frozen; never, if it did not
 	cutOff   bool          // it is unaware, and stood still for so long that others act without it
 	synced   bool          // by its own word
 	syncedAt time.Duration // when it said so last; never, if it has not in this life
@@ -244,8 +244,11 @@ func (c *contacts) pause(t time.Duration, i int, clocks bool) {
 
 func (c *contacts) wake(t time.Duration, i int) {
 	d := c.directors[i]
+	if d.frozen {
+		d.thawed = t // also after a short one: what is not noticed adds up
+	}
 	if d.frozen && t-d.pausedAt > shortPause {
-		d.unaware, d.thawed, d.cutOff = d.pausedAt+noticedWithin, t, t-d.pausedAt > silence
+		d.unaware, d.cutOff = d.pausedAt+noticedWithin, t-d.pausedAt > silence
 	}
 	d.paused, d.wokenAt = false, t
 	d.pauses = append(d.pauses, pause{d.pausedAt, t})

@@ -33,6 +33,13 @@ func TestRest(t *testing.T) {
 		s.startFrom("d3", calm+sec(1), calm-sec(1))
 		s.add(Synced{At(calm + sec(5)), "d3", true, "", ours})
 	}
+	// standTwice has two of three stand still for less than a second, twice.
+	standTwice := func(s *story) {
+		for _, d := range []string{"d1", "d2"} {
+			s.pause(d, calm, calm+sec(0.9), true)
+			s.pause(d, calm+sec(2), calm+sec(2.9), true)
+		}
+	}
 	testStories(t, []tale{
 		{"rest in time", func(s *story) { unsynced(s, 1, 15, 20) }, "", ""},
 		{"no rest", func(s *story) { unsynced(s, 1, 17, 20) }, "G4",
@@ -114,6 +121,15 @@ func TestRest(t *testing.T) {
 			s.pause("d1", calm, calm+sec(2.4), true)
 			s.pause("d2", calm, calm+sec(2.4), true)
 			apart(s, calm+sec(4.5), sec(2.4))
+		}, "G2", "d1 and d3"},
+		{"the same of two that stood still twice, for less than a second", func(s *story) {
+			s.silence("d3", "d2", calm-sec(1), end)
+			standTwice(s)
+			apartFor(s, calm+sec(4), sec(3), sec(1.8))
+		}, "", ""},
+		{"the same when all hear each other", func(s *story) {
+			standTwice(s)
+			apartFor(s, calm+sec(4), sec(1.5), sec(1.8))
 		}, "G2", "d1 and d3"},
 		{"two clocks of one that stood still and one that it hears", func(s *story) {
 			s.part("d1", "d3", calm-sec(1), end)

@@ -151,6 +151,11 @@ func (s *story) part(a, b string, since, until time.Duration) {
 	s.cuts = append(s.cuts, cut{a, b, since, until}, cut{b, a, since, until})
 }
 
+// silence has nothing of what one director sends reach another one.
+func (s *story) silence(from, to string, since, until time.Duration) {
+	s.cuts = append(s.cuts, cut{from, to, since, until})
+}
+
 // deafen has a director take in nothing but beats for a while.
 func (s *story) deafen(d string, since, until time.Duration) {
 	s.deaf = append(s.deaf, cut{to: d, since: since, until: until})
