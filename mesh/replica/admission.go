@@ -50,8 +50,12 @@ func (c *Core) synced() bool { return c.admission.synced }
 
 // evaluate concludes whether this director may answer by itself now.
 func (c *Core) evaluate(now mono.Time) {
-	reason := c.unsyncedReason(now)
 	a := &c.admission
+	reason := c.unsyncedReason(now)
+	if reason == "" && !a.synced {
+		c.checkClock(now) // what is known of the clocks may have changed since it was looked at
+		reason = c.unsyncedReason(now)
+	}
 	a.reason, a.member = reason, a.member && a.bootstrapped
 	if a.synced == (reason == "") {
 		return
@@ -141,12 +145,15 @@ func (c *Core) ofOurs(now mono.Time, p *peer) bool {
 }
 
 // reachedOrGone reports whether we need not wait for contact with a director that was named to us.
+// Where frames are slow streams take longer to open than it takes for one to fail: then we hear it.
 // If we know the name in another life, that life is the later one if it has answered since: what we
 // know of it may be from before it began anew.
 func (c *Core) reachedOrGone(now mono.Time, who wire.Life) bool {
 	named := &c.admission.named
 	switch p := c.peers.get(who.Name); {
-	case named.Over(now, who, failAfter):
+	case named.Over(now, who, contactLost):
+		return true
+	case named.Over(now, who, failAfter) && !(p != nil && p.near(now)):
 		return true
 	case p == nil:
 		return false

@@ -36,8 +36,9 @@ type timekeepingPort interface {
 // Without readings it is taken to run as the monotonic clock does.
 func (c *Core) ReadWall(now mono.Time, wall directory.Micros) { c.clock.ReadWall(now, wall) }
 
-// sampleClock takes a peer's clocks from its answer to a beat of ours. If we have stood still, an
-// answer that comes too late to tell them does tell that what we know of them is of before.
+// sampleClock takes a peer's clocks from its answer to a beat of ours. If we have stood still, as
+// another one shows, an answer that comes too late to tell them does tell that what we know of them
+// is of before, or too little.
 func (tk *timekeeping) sampleClock(now mono.Time, p *peer, trip time.Duration, m *wire.Beat) {
 	ours := tk.clock.Micros(now)
 	sample := meshtime.Sample{
@@ -47,8 +48,8 @@ func (tk *timekeeping) sampleClock(now mono.Time, p *peer, trip time.Duration, m
 	p.clock.Take(now, sample)
 	since := tk.clock.OffSince()
 	if since != 0 && sample.AskedAt >= since && !p.clock.AskedSince(since) &&
-		!p.clock.LeavesBehind(now, tk.clock) && tk.leftBehind(now) {
-		p.clock.Outdated()
+		tk.leftBehind(now, p) {
+		p.clock.Outdated(sample, p.clock.LeavesBehind(now, tk.clock))
 		p.clock.Take(now, sample)
 	}
 }
@@ -75,20 +76,20 @@ func (tk *timekeeping) disciplineClock(now mono.Time) {
 // checkClock looks whether our mesh time is off, and by how much.
 func (tk *timekeeping) checkClock(now mono.Time) (offset time.Duration) {
 	offset, peers := tk.meshOffset(now)
-	off, stood := peers > 0 && offset.Abs() > meshtime.Tolerance, tk.leftBehind(now)
+	off, stood := peers > 0 && offset.Abs() > meshtime.Tolerance, tk.leftBehind(now, nil)
 	tk.clock.NoteOff(now, off || stood)
 	tk.admission.clockOff = (off || stood && tk.someSilent(now)) && !tk.cfg.Guards.NoClockCheck
 	return offset
 }
 
-// leftBehind reports whether a peer shows that our clocks stood still. Then what we know of the
-// others' clocks is of before. One that we do not count may be back from a split, and does not show
-// it; but one that has shown it may cease to count meanwhile, and one that has stepped does not
-// count.
-func (tk *timekeeping) leftBehind(now mono.Time) bool {
+// leftBehind reports whether a peer, other than one, shows that our clocks stood still. Then what
+// we know of the others' clocks is of before. One that we do not count may be back from a split,
+// and does not show it; but one that has shown it may cease to count meanwhile, and one that has
+// stepped does not count.
+func (tk *timekeeping) leftBehind(now mono.Time, but *peer) bool {
 	k, noted := tk.timekeepers(now), tk.clock.OffSince() != 0
 	return !tk.cfg.Guards.NoThawCheck && slices.ContainsFunc(tk.peers.all, func(p *peer) bool {
-		return k.include(p) && (p.Counted || noted || p.clock.SteppedAhead()) &&
+		return p != but && k.include(p) && (p.Counted || noted || p.clock.SteppedAhead()) &&
 			p.clock.LeavesBehind(now, tk.clock)
 	})
 }
@@ -150,6 +151,9 @@ func (tk *timekeeping) noteTogether() {
 	for _, p := range tk.peers.all {
 		if p.live && p.mesh.ID == mesh {
 			p.clock.NoteTogether(tk.clock)
+			if p.Counted {
+				p.clock.NoteNear(tk.clock)
+			}
 		}
 	}
 }

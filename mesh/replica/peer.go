@@ -227,6 +227,11 @@ func (p *peer) remembered() time.Duration {
 	return forgetUnmet
 }
 
+// near reports whether a peer was heard of lately and is not in touch both ways yet.
+func (p *peer) near(now mono.Time) bool {
+	return !p.live && !p.left && !p.Barred() && p.boot != 0 && now.Sub(p.seenAt) <= failAfter
+}
+
 // fail counts a live peer as failed.
 func (c *Core) fail(now mono.Time, p *peer, why string) {
 	p.lastFailed = c.clock.At(now)

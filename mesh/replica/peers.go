@@ -154,9 +154,7 @@ func (l peerList) someAsk(now mono.Time, other *peer) bool {
 // someNear reports whether there is a peer that was heard of lately and is not in touch both ways
 // yet. It may belong to a mesh.
 func (l peerList) someNear(now mono.Time) bool {
-	return slices.ContainsFunc(l, func(p *peer) bool {
-		return !p.live && !p.left && !p.Barred() && p.boot != 0 && now.Sub(p.seenAt) <= failAfter
-	})
+	return slices.ContainsFunc(l, func(p *peer) bool { return p.near(now) })
 }
 
 // someInSight reports whether a peer has shown a sign of life lately.

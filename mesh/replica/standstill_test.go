@@ -1,10 +1,14 @@
 package replica
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"directormesh/mesh/mono"
+	"directormesh/mesh/replica/internal/logs"
+	"directormesh/mesh/replica/internal/meshtime"
 	"directormesh/mesh/wire"
 )
 
@@ -83,6 +87,120 @@ func TestOneOfTwoThatStoodStillSteps(t *testing.T) {
 	}
 }
 
+// What is known of the clocks may be another than when they were last looked at: a peer whose clock
+// agreed with ours has stepped since, as another one shows that we must. Nobody becomes synced
+// without another look.
+func TestLooksAtClocksBeforeItIsSynced(t *testing.T) {
+	w := started(t, 2)
+	c := w.directors[0].core
+	w.run(2 * time.Second)
+	c.admission.synced = false
+	c.peers.get("d2").clock.IsAhead(w.now, 2400*time.Millisecond)
+	if c.evaluate(w.now); c.synced() {
+		t.Error("it is synced, 2.4 s behind the other one")
+	}
+}
+
+// Before it steps, a director waits for the clocks of those that it follows. One whose answers come
+// too late to tell them does not keep it from that, be it that we stood still or that most others
+// did, and we are the one to step.
+func TestStepsBesideASlowPeer(t *testing.T) {
+	for _, stood := range [][]string{{"d1"}, {"d2", "d3"}} {
+		w := started(t, 3)
+		d1 := w.directors[0]
+		w.run(2 * time.Second)
+		deliver := w.slowly(w.directors[2], d1, 3500*time.Millisecond)
+		for _, name := range stood {
+			w.named(name).core.clock.Move(-10700 * time.Millisecond)
+		}
+		before := d1.core.Counters().ClockSteps
+		for end := w.now.Add(12 * time.Second); w.now < end; deliver() {
+			w.run(25 * time.Millisecond)
+		}
+		if d1.core.Counters().ClockSteps == before {
+			t.Errorf("%v stood still: d1 has not stepped", stood)
+		}
+		if apart := d1.offset() - w.directors[1].offset(); apart.Abs() > time.Second {
+			t.Errorf("%v stood still: d1 is %v apart from d2", stood, apart)
+		}
+	}
+}
+
+// Two that start with their clocks on two sides of the others' are further apart than each may be
+// from those, until they have slewed. That one of them stands still shows all the same.
+func TestStandsStillBeforeItHasSlewed(t *testing.T) {
+	w := newWorld(t)
+	for _, off := range []time.Duration{0, 0, -400 * time.Millisecond, 400 * time.Millisecond} {
+		name := fmt.Sprintf("d%d", len(w.directors)+1)
+		w.start(name, func(c *Config) { c.Wall = c.Wall.Add(off) })
+	}
+	w.until("all synced", 10*time.Second, w.allSynced)
+	d3, d4 := w.directors[2], w.directors[3]
+	w.run(2 * time.Second)
+	if apart := d4.offset() - d3.offset(); apart <= meshtime.Tolerance {
+		t.Fatalf("d3 and d4 are %v apart; the test shows nothing", apart)
+	}
+	w.lose = func(from, to *director, _ wire.Message) bool {
+		return from == d4 && to != d3 || to == d4 && from != d3
+	}
+	d4.core.clock.Move(-2400 * time.Millisecond)
+	w.run(300 * time.Millisecond) // the first beat shows it
+	w.wantOneClock("cut off from those in the middle", 12*time.Second)
+}
+
+// Whom a director waits for since a step it waits for after one more step, too; for whom it was in
+// touch with from then on.
+func TestWaitsForThoseOfBeforeAStep(t *testing.T) {
+	w := started(t, 3)
+	d1, d2 := w.directors[0], w.directors[1]
+	c := d1.core
+	gone := wire.Life{Name: "d9", Boot: 9}
+	named := wire.Life{Name: d2.name, Boot: d2.core.boot}
+	long := w.now.Add(-failAfter - time.Second)
+	c.admission.named.Note(w.now, gone)
+	c.admission.named.Note(long, named)
+	c.step(w.now, time.Second)
+	if !slices.Contains(c.admission.named.All(), gone) {
+		t.Errorf("waits for %v only", c.admission.named.All())
+	}
+	if c.admission.named.Over(w.now, named, failAfter) {
+		t.Error("does not wait for the one that it was in touch with")
+	}
+	if c.synced() {
+		t.Error("is synced")
+	}
+}
+
+// Where frames are slow streams take longer to open than it takes for a director to fail. One that
+// was named, and is heard, is waited for a while longer.
+func TestWaitsForOneThatIsHeard(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		waits time.Duration
+		heard time.Duration // so long ago
+		over  bool
+	}{
+		{"not heard", failAfter, 2 * failAfter, false},
+		{"not heard, too long", failAfter + 1, 2 * failAfter, true},
+		{"heard", contactLost, failAfter, false},
+		{"heard, a while ago", contactLost, failAfter + 1, true},
+		{"heard, too long", contactLost + 1, 0, true},
+	} {
+		w := newWorld(t)
+		c := w.start("d1").core
+		who := wire.Life{Name: "d2", Boot: 2}
+		now := w.now.Add(time.Minute)
+		c.peers.add(&peer{
+			name: "d2", boot: 2, seenAt: now.Add(-test.heard),
+			log: c.logs.Open(logs.ID{Name: "d2", Boot: 2}),
+		})
+		c.admission.named.Note(now.Add(-test.waits), who)
+		if got := c.reachedOrGone(now, who); got != test.over {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
 // A host that has stood still, and waits for the clocks of those that it does not hear, is paused
 // for a moment. The time that it gives them for that is no answer of theirs.
 func TestPausedAfterAStandstill(t *testing.T) {
@@ -142,31 +260,43 @@ func TestStandsStillAndHearsLate(t *testing.T) {
 			other = w.directors[2]
 		}
 		w.run(2 * time.Second)
-		type letter struct {
-			due mono.Time
-			m   wire.Message
+		if test.cut {
+			w.lose = between(d1, other)
 		}
-		var post []letter
-		cut := between(d1, other)
-		w.lose = func(from, to *director, m wire.Message) bool {
-			if from != slow || to != d1 {
-				return test.cut && cut(from, to, m)
-			}
-			post = append(post, letter{w.now.Add(test.late), m})
-			return true
-		}
+		deliver := w.slowly(slow, d1, test.late)
 		d1.core.clock.Move(-test.stood)
 		noticed := w.now.Add(300*time.Millisecond + test.late)
 		for end := w.now.Add(10 * time.Second); w.now < end; {
 			w.run(25 * time.Millisecond)
-			for len(post) > 0 && post[0].due <= w.now {
-				d1.hears(slow, post[0].m)
-				post = post[1:]
-			}
+			deliver()
 			if apart := w.spread(); w.now > noticed && apart > time.Second {
 				t.Errorf("%+v: at %v two that are synced are %v apart", test, w.now, apart)
 				break
 			}
+		}
+	}
+}
+
+// slowly has messages from one director to another one come late, whenever deliver is called. What
+// is lost already stays so.
+func (w *world) slowly(slow, reader *director, late time.Duration) (deliver func()) {
+	type letter struct {
+		due mono.Time
+		m   wire.Message
+	}
+	var post []letter
+	lose := w.lose
+	w.lose = func(from, to *director, m wire.Message) bool {
+		if from != slow || to != reader {
+			return lose != nil && lose(from, to, m)
+		}
+		post = append(post, letter{w.now.Add(late), m})
+		return true
+	}
+	return func() {
+		for len(post) > 0 && post[0].due <= w.now {
+			reader.hears(slow, post[0].m)
+			post = post[1:]
 		}
 	}
 }

@@ -232,13 +232,13 @@ func (c *Core) endLife(now mono.Time, err error, why string) {
 	c.boot = max(c.rand.Uint64(), 1)
 	c.emit(NewLife{Boot: c.boot})
 	a := &c.admission
-	a.named, a.cold, a.coldSince = nil, nil, 0
+	a.cold, a.coldSince = nil, 0 // whom we wait for since the step before we go on to wait for
 	for _, p := range c.peers.all {
 		if p.out || p.in != 0 {
 			c.emit(CloseStream{Peer: p.name, Reason: why})
 		}
 		if p.live {
-			a.named.Note(now, wire.Life{Name: p.name, Boot: p.boot}) // it lives on: wait for it
+			a.named.Renew(now, wire.Life{Name: p.name, Boot: p.boot}) // it lives on: wait for it
 		}
 		delete(c.sessions, p.in)
 		p.out, p.in, p.sentAt = false, 0, 0

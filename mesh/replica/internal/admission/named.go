@@ -26,6 +26,12 @@ func (n *Named) Note(now mono.Time, who wire.Life) (added bool) {
 	return !known
 }
 
+// Renew adds a director, which is waited for from now on.
+func (n *Named) Renew(now mono.Time, who wire.Life) {
+	n.Note(now, who)
+	(*n)[who] = now
+}
+
 // Has reports whether a director of this name was named, in whatever life.
 func (n Named) Has(name string) bool {
 	for who := range n {

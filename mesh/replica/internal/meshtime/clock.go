@@ -25,7 +25,12 @@ const (
 // MayBeApart is how far two mesh times may be apart that were one for the last time so long ago, as
 // on the two sides of a split: each slews, and neither steps.
 func MayBeApart(since time.Duration) time.Duration {
-	return Tolerance + time.Duration(2*SlewPerSecond.Seconds()*float64(max(since, 0)))
+	return Tolerance + slewed(since)
+}
+
+// slewed is how far two mesh times may slew apart in a time.
+func slewed(in time.Duration) time.Duration {
+	return time.Duration(2 * SlewPerSecond.Seconds() * float64(max(in, 0)))
 }
 
 // earliest is the least that mesh time starts with. A machine without a battery may think that it
@@ -128,7 +133,8 @@ func (k *Clock) Offset(peers []*Peer, member, thaw bool) time.Duration {
 func partedFrom(peers []*Peer, earlier, later time.Duration) bool {
 	return slices.ContainsFunc(peers, func(p *Peer) bool {
 		ahead, behind := earlier >= 0 && p.skew >= later, later <= 0 && p.skew <= earlier
-		return p.together && (ahead || behind) || p.SteppedAhead() && ahead
+		stood := p.together || p.near && p.leapt().Abs() > Tolerance
+		return stood && (ahead || behind) || p.SteppedAhead() && ahead
 	})
 }
 
@@ -136,10 +142,26 @@ func partedFrom(peers []*Peer, earlier, later time.Duration) bool {
 func (k *Clock) times(peers []*Peer) []time.Duration {
 	times := k.scratch[:0]
 	for _, p := range peers {
-		times = append(times, p.skew)
+		times = append(times, p.likely(peers))
 	}
 	k.scratch = times
 	return times
+}
+
+// likely is a peer's mesh time less ours. One that is known roughly is taken for that of the peer
+// next to it that is known well, if it may be that: it shows which of two clocks has more others on
+// its side, and not by how much they differ.
+func (p *Peer) likely(peers []*Peer) time.Duration {
+	if !p.rough {
+		return p.skew
+	}
+	likely, off := p.skew, p.unsure+Tolerance // the truth is often at the very end
+	for _, other := range peers {
+		if by := (other.skew - p.skew).Abs(); !other.rough && by <= off {
+			likely, off = other.skew, by
+		}
+	}
+	return likely
 }
 
 // Target is how far ahead of ours mesh time should be: at the median vote, ours and those of the

@@ -162,6 +162,24 @@ func TestOffsetOfHalfAMeshThatStoodStill(t *testing.T) {
 	}
 }
 
+// One that counts and has not had our time yet says as much by leaping away from where it was.
+func TestOffsetOfOneThatWasNear(t *testing.T) {
+	const lead = 2 * Tolerance
+	for _, test := range []struct {
+		was, is, want time.Duration
+	}{
+		{lead, lead + Tolerance + 1, lead + Tolerance + 1}, {lead, lead + Tolerance, 0},
+		{-lead, -lead - Tolerance - 1, 0}, {-lead, -lead - Tolerance, -lead - Tolerance},
+	} {
+		k, peers := started(), at(test.was)
+		peers[0].NoteNear(k)
+		peers[0].skew = test.is
+		if got := k.Offset(peers, true, true); got != test.want {
+			t.Errorf("from %v to %v: %v, want %v", test.was, test.is, got, test.want)
+		}
+	}
+}
+
 // The target is the median vote, with our own, but not beyond the leash from the mesh's time; and a
 // single wild clock counts as one that is a little off.
 func TestTarget(t *testing.T) {

@@ -14,6 +14,8 @@ const (
 	RecentFor = 5*time.Second + 500*time.Millisecond
 	// mergeTolerance is how far a peer's mesh time may be from ours for its messages to be merged.
 	mergeTolerance = 2 * time.Second
+	// roughTrip is the longest round trip that still says roughly what a peer's mesh time is.
+	roughTrip = 3 * Tolerance
 	// sampleAge is after how long a worse sample of a peer's clock is better than the last good
 	// one.
 	sampleAge = 5 * time.Second
@@ -30,6 +32,7 @@ type Peer struct {
 	known     bool
 	skew      time.Duration // its mesh time
 	unsure    time.Duration // how far off that may be: half the round trip; 0 if it is the least
+	rough     bool          // that round trip was too long for more than a guess
 	bestTrip  time.Duration // shortest round trip of late; samples that took much longer say little
 	sampledAt mono.Time
 	askedAt   mono.Time // when our beat was sent that the sample answers
@@ -42,6 +45,11 @@ type Peer struct {
 	// otherwise
 	stepped directory.Micros
 
+	// Of a peer of our mesh that has not had our mesh time yet, since both are slewing towards the
+	// others: how far ahead it was when that was last as slewing had brought it there.
+	near     bool
+	lead     time.Duration
+	leadAt   directory.Micros
 	steady   time.Duration // skew of a moment ago
 	steadyAt mono.Time     // when that moment was
 
@@ -77,8 +85,13 @@ func (p *Peer) Hello(now mono.Time, guess time.Duration) {
 	p.bounded = false
 }
 
-// Outdated takes note that the sample is of before we stood still. There need not be a better one.
-func (p *Peer) Outdated() { p.known = false }
+// Outdated takes note that the sample is of before we stood still, as shows a later answer, which
+// is late: then that is better, although it says only roughly what the time is. One that says too
+// little leaves nothing known, unless the peer leaves us behind all the same.
+func (p *Peer) Outdated(late Sample, leavesBehind bool) {
+	p.rough = leavesBehind || late.Trip <= roughTrip
+	p.known = p.rough
+}
 
 // recent reports whether the sample is of a moment ago.
 func (p *Peer) recent(now mono.Time) bool { return now.Sub(p.sampledAt) <= RecentFor }
@@ -101,7 +114,7 @@ func (p *Peer) Off() bool { return p.known && p.skew.Abs() > Tolerance }
 func (p *Peer) Near() bool {
 	switch {
 	case p.known:
-		return p.skew.Abs() <= mergeTolerance
+		return p.skew.Abs() <= mergeTolerance || p.rough && p.skew.Abs() <= mergeTolerance+p.unsure
 	case p.bounded:
 		return p.least <= mergeTolerance && p.most >= -mergeTolerance
 	}
@@ -131,19 +144,25 @@ type Sample struct {
 // samples are passed over as long as there are better ones. An answer comes late, so that its peer
 // is not behind what it says.
 func (p *Peer) Take(now mono.Time, s Sample) {
-	if p.known && s.MeshTime > p.skew+Tolerance {
+	if p.known && !p.rough && s.MeshTime > p.skew+Tolerance {
 		p.IsAhead(now, s.MeshTime)
 	}
 	if s.Trip > Tolerance && !p.known {
 		p.bounded, p.least = true, s.MeshTime
 		p.most = p.least + s.Trip
 	}
-	if s.Trip > Tolerance ||
-		p.known && s.Trip > 2*p.bestTrip+20*time.Millisecond && now.Sub(p.sampledAt) < sampleAge {
+	// However late the answer to a later question comes, its peer is no further ahead than this.
+	behind := p.known && s.AskedAt >= p.sampledAt && s.MeshTime+s.Trip < p.skew-Tolerance
+	rough := s.Trip > Tolerance
+	if rough && !behind && !(p.known && p.rough) ||
+		p.known && !p.rough && !behind &&
+			s.Trip > 2*p.bestTrip+20*time.Millisecond && now.Sub(p.sampledAt) < sampleAge {
 		return
 	}
-	p.skew, p.unsure, p.known = s.MeshTime+s.Trip/2, s.Trip/2, true
-	p.vote = s.Wall + s.Trip/2
+	p.skew, p.unsure, p.known, p.rough = s.MeshTime+s.Trip/2, s.Trip/2, true, rough
+	if !rough {
+		p.vote = s.Wall + s.Trip/2
+	}
 	p.bestTrip, p.sampledAt, p.askedAt = s.Trip, now, s.AskedAt
 }
 
@@ -154,7 +173,8 @@ func (p *Peer) AskedSince(at mono.Time) bool { return p.askedAt >= at }
 // more. What it sends until we have stepped is not of our time. Any round trip tells more.
 func (p *Peer) IsAhead(now mono.Time, by time.Duration) {
 	if by > p.skew {
-		p.skew, p.unsure, p.known, p.sampledAt, p.bestTrip = by, 0, true, now, Tolerance
+		p.skew, p.unsure, p.known, p.rough = by, 0, true, false
+		p.sampledAt, p.bestTrip = now, Tolerance
 	}
 }
 
@@ -174,10 +194,28 @@ func (p *Peer) Leap(
 // NoteTogether remembers that a round trip showed the peer to have our mesh time, if it did. We may
 // have stood still since the question was sent.
 func (p *Peer) NoteTogether(k *Clock) {
-	if p.known && !p.Off() {
-		p.votes, p.together, p.stepped = true, true, 0
+	if p.known && !p.rough && !p.Off() {
+		p.votes, p.together, p.near, p.stepped = true, true, false, 0
 		p.with, p.withUnsure = max(p.with, k.Micros(p.askedAt)), p.unsure
 	}
+}
+
+// NoteNear remembers how far ahead a peer is that counts and has not had our mesh time yet: two may
+// count each other that are twice as far apart as each may be from the median.
+func (p *Peer) NoteNear(k *Clock) {
+	at := k.Micros(p.askedAt)
+	switch {
+	case !p.known || p.rough || p.together:
+	case !p.near && p.skew.Abs() <= 2*Tolerance,
+		p.near && (p.skew-p.lead).Abs() <= slewed(at.Sub(p.leadAt))+2*p.unsure:
+		p.near, p.lead, p.leadAt = true, p.skew, at
+	}
+}
+
+// leapt is how much further ahead, or behind if it is negative, the peer is than when it was near.
+// That it comes nearer is none.
+func (p *Peer) leapt() time.Duration {
+	return p.skew - min(max(p.skew, min(p.lead, 0)), max(p.lead, 0))
 }
 
 // Votes reports whether the peer's vote counts also when it is not live.
@@ -198,9 +236,12 @@ func (p *Peer) SteppedAhead() bool { return p.stepped != 0 && p.skew > Tolerance
 // still. So did its own if it has stepped.
 func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
 	with := p.with
-	if p.SteppedAhead() {
+	switch {
+	case p.SteppedAhead():
 		with = p.stepped
-	} else if !p.together {
+	case p.near:
+		return p.leapt()-p.unsure > MayBeApart(k.Micros(now).Sub(p.leadAt))
+	case !p.together:
 		return false
 	}
 	return p.skew-p.unsure > MayBeApart(k.Micros(now).Sub(with))+p.withUnsure
@@ -211,6 +252,7 @@ func (p *Peer) Shift(d time.Duration) {
 	p.skew -= d
 	p.guess -= d
 	p.steady -= d
+	p.lead -= d
 	p.least -= d
 	p.most -= d
 	p.vote -= d
@@ -219,7 +261,7 @@ func (p *Peer) Shift(d time.Duration) {
 // Stepped follows a step of our mesh time by an offset. What lay between the clocks before does not
 // say which of them stood still. Moments after the last one in common are of the new clock.
 func (p *Peer) Stepped(after directory.Micros, offset time.Duration) {
-	p.together, p.stepped = false, 0
+	p.together, p.near, p.stepped = false, false, 0
 	if p.with > after {
 		p.with = p.with.Add(offset)
 	}

@@ -3,6 +3,8 @@ package meshtime
 import (
 	"testing"
 	"time"
+
+	"directormesh/mesh/mono"
 )
 
 // A hello that shows its peer ahead of what we knew makes that void; one that took long does not.
@@ -90,18 +92,17 @@ func TestSamplesThatAreTaken(t *testing.T) {
 		{"as slow as may be, after a while", Tolerance, sampleAge, true},
 		{"too slow", Tolerance + 1, time.Hour, false},
 	} {
+		const first, second = 200 * time.Millisecond, -100 * time.Millisecond
 		p := &Peer{}
-		p.Take(now, Sample{
-			Trip: 10 * time.Millisecond, MeshTime: time.Second, AskedAt: now.Add(-1),
-		})
+		p.Take(now, Sample{Trip: 10 * time.Millisecond, MeshTime: first, AskedAt: now.Add(-1)})
 		before := *p
 		p.Take(now.Add(test.after), Sample{
-			Trip: test.trip, MeshTime: -time.Second, AskedAt: now.Add(5),
+			Trip: test.trip, MeshTime: second, AskedAt: now.Add(5),
 		})
 		if taken := *p != before; taken != test.taken {
 			t.Errorf("%s: taken: %v, want %v", test.name, taken, test.taken)
 		}
-		if want := -time.Second + test.trip/2; test.taken && p.Skew() != want {
+		if want := second + test.trip/2; test.taken && p.Skew() != want {
 			t.Errorf("%s: %v ahead, want %v", test.name, p.Skew(), want)
 		}
 		if p.AskedSince(now) != test.taken {
@@ -377,5 +378,138 @@ func TestStepped(t *testing.T) {
 		if got := p.With().Sub(had); got != test.want || p.together {
 			t.Errorf("moved by %v, want %v; together: %v", got, test.want, p.together)
 		}
+	}
+}
+
+// An answer that comes too late to tell a clock shows all the same that the peer is behind what we
+// took it for, unless it was asked before that. Then it is known roughly, and each later answer
+// says as much, until one comes in time.
+func TestLateAnswerOfAPeerBehind(t *testing.T) {
+	const trip = 2 * time.Second
+	late := func(p *Peer, ahead time.Duration, asked mono.Time) {
+		p.Take(now.Add(trip), Sample{Trip: trip, MeshTime: ahead - trip, AskedAt: asked})
+	}
+	known := func() *Peer {
+		p := new(Peer)
+		p.Take(now, Sample{Trip: 10 * time.Millisecond, AskedAt: now.Add(-1)})
+		p.NoteTogether(started())
+		return p
+	}
+	for _, test := range []struct {
+		name  string
+		ahead time.Duration // at most
+		asked mono.Time
+		taken bool
+	}{
+		{"behind", 5*time.Millisecond - Tolerance - 1, now, true},
+		{"perhaps not", 5*time.Millisecond - Tolerance, now, false},
+		{"asked before", -time.Minute, now.Add(-1), false},
+	} {
+		p := known()
+		if late(p, test.ahead, test.asked); p.AskedSince(now) != test.taken {
+			t.Errorf("%s: taken: %v", test.name, !test.taken)
+		}
+	}
+
+	p := known()
+	vote := p.vote
+	late(p, -time.Second, now)
+	late(p, -trip, now.Add(1))
+	if want := -trip - trip/2; p.Skew() != want || !p.AskedSince(now.Add(1)) || p.vote != vote {
+		t.Errorf("known roughly: %v ahead, vote %v; want %v, and %v", p.Skew(), p.vote, want, vote)
+	}
+	if !p.Near() || p.Far() {
+		t.Error("it may be near")
+	}
+	if late(p, -mergeTolerance-1, now.Add(2)); p.Near() {
+		t.Error("it is not near for sure")
+	}
+	late(p, trip/2, now.Add(3))
+	if before := p.With(); p.Skew() != 0 {
+		t.Errorf("%v ahead", p.Skew())
+	} else if p.NoteTogether(started()); p.With() != before {
+		t.Error("what is known roughly passes for a moment in common")
+	}
+	p.Take(now.Add(trip), Sample{Trip: Tolerance, MeshTime: -trip, AskedAt: now.Add(4)})
+	if want := -trip + Tolerance/2; p.Skew() != want || p.rough {
+		t.Errorf("in time: %v ahead, want %v", p.Skew(), want)
+	}
+}
+
+// A clock that is known roughly is taken for the one next to it that is known well, if it may be
+// that.
+func TestClockKnownRoughly(t *testing.T) {
+	const s = time.Second
+	for _, test := range []struct {
+		name  string
+		skews []time.Duration
+		want  time.Duration // of the first, which may be off by a second
+	}{
+		{"alone", []time.Duration{-9 * s}, -9 * s},
+		{"near one", []time.Duration{-9 * s, -10*s - Tolerance}, -10*s - Tolerance},
+		{"near two", []time.Duration{-9 * s, -10 * s, -8200 * time.Millisecond},
+			-8200 * time.Millisecond},
+		{"far from one", []time.Duration{-9 * s, -10*s - Tolerance - 1}, -9 * s},
+	} {
+		peers := at(test.skews...)
+		peers[0].rough, peers[0].unsure = true, s
+		if got := peers[0].likely(peers); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// A peer that counts, and has not had our mesh time yet, leaves us behind by what it is further
+// ahead than it was, or would have been at our time.
+func TestLeavesBehindOneThatWasNear(t *testing.T) {
+	const far = 2 * Tolerance
+	for _, test := range []struct {
+		name       string
+		was, ahead time.Duration
+		after      time.Duration
+		want       bool
+	}{
+		{"ahead as before", far, far + Tolerance, 0, false},
+		{"further ahead", far, far + Tolerance + 1, 0, true},
+		{"further ahead after a while",
+			far, far + Tolerance + 600*time.Millisecond, time.Minute, false},
+		{"it was behind", -far, Tolerance, 0, false},
+		{"it was behind, and is ahead", -far, Tolerance + 1, 0, true},
+		{"it was too far", far + 1, time.Minute, 0, false},
+	} {
+		k, p := started(), at(test.was)[0]
+		p.NoteNear(k)
+		p.skew = test.ahead
+		if got := p.LeavesBehind(now.Add(test.after), k); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+		p.Shift(-test.ahead)
+		if p.Stepped(0, 0); p.LeavesBehind(now, k) {
+			t.Errorf("%s: also after a step of ours", test.name)
+		}
+	}
+
+	k, p := started(), at(far)[0]
+	p.NoteNear(k)
+	p.skew = far + 20*time.Millisecond
+	if p.NoteNear(k); p.lead != far {
+		t.Errorf("what slewing cannot have brought about moves the lead to %v", p.lead)
+	}
+	p.askedAt = p.askedAt.Add(2 * time.Second)
+	if p.NoteNear(k); p.lead != far+20*time.Millisecond {
+		t.Errorf("the lead is %v", p.lead)
+	}
+	p.rough = true
+	p.skew = far
+	if p.NoteNear(k); p.lead == far {
+		t.Error("what is known roughly moves the lead")
+	}
+	p.rough = false
+	p.Shift(far)
+	if p.NoteTogether(k); p.near {
+		t.Error("it has our time, and counts as one that has not had it")
+	}
+	if p.NoteNear(k); p.near {
+		t.Error("it had our time, and counts as one that has not")
 	}
 }
