@@ -89,6 +89,21 @@ func TestStories(t *testing.T) {
 			moved(s, calm+sec(1), "d2", "d3")
 			s.login("d2", calm+sec(2), alice, b2)
 		}, "G2", "d1 has not kicked"},
+		{"the same where the old session's director has another clock", func(s *story) {
+			s.part("d1", "d3", calm-sec(1), end)
+			s.login("d1", calm, alice, b1)
+			s.pause("d2", calm+sec(0.1), calm+sec(2.5), true)
+			s.pause("d3", calm+sec(0.1), calm+sec(2.5), true)
+			for past := sec(2.5); past <= sec(6); past += sec(0.5) {
+				s.add(MeshTimes{At(calm + past),
+					map[string]time.Duration{"d1": sec(2.4), "d2": 0, "d3": 0}})
+			}
+			s.kick("d2", calm+sec(5.05), alice, b2)
+			s.kick("d3", calm+sec(5.05), alice, b2)
+			s.order("d2", calm+sec(5), calm+sec(5.1),
+				Op{Kind: OpMove, User: alice, Backend: b2}, "d1")
+			s.login("d3", calm+sec(6), alice, b2)
+		}, "", ""},
 		{"forgotten and hashed again", func(s *story) {
 			s.login("d1", calm, alice, b1)
 			s.order("d1", calm+sec(4), calm+sec(4.1), Op{Kind: OpUpdate, Backend: b1, VHosts: 0})

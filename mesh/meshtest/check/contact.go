@@ -125,8 +125,11 @@ type link struct {
 	parted    bool          // the sender went in good order, as the receiver may have heard last
 	otherTime bool          // the two went by different clocks when that was last reported
 	otherAt   time.Duration // when that was last reported so; never, if it was not
+	sameAt    time.Duration // when it was last reported that they went by one clock
 	// by what each could then see, its own clock was the one to go by
 	ownClocks bool
+	// when the two were last reported to take no rows from each other for that; never, if not
+	untaken time.Duration
 }
 
 // contacts knows which directors live and which can reach each other.
@@ -187,7 +190,7 @@ func freshLink() link {
 	return link{
 		sent: never, sentAt: never, former: never, before: never, resumed: never, whole: never,
 		echo: never, woke: never, separated: never, gone: forever, touch: forever, astray: forever,
-		otherAt: never,
+		otherAt: never, untaken: never,
 	}
 }
 

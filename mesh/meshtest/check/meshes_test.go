@@ -35,6 +35,23 @@ func TestOperationsOfTheDead(t *testing.T) {
 	})
 }
 
+// A mesh goes on that a director has passed through while it joined; one that a director has
+// answered in, and left, does not.
+func TestMeshesThatGoOn(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		c := New(rules)
+		c.Foresee([]Event{
+			Synced{At(sec(1)), "d1", true, "", 1},
+			Synced{At(sec(1)), "d2", answered, "", 2},
+			Synced{At(sec(2)), "d2", false, "", 1},
+			Synced{At(sec(3)), "d2", true, "", 1},
+		})
+		if lost := c.contacts.lost[2]; lost != answered || c.contacts.lost[1] {
+			t.Errorf("answered: %v, lost: %v", answered, c.contacts.lost)
+		}
+	}
+}
+
 // TestMeshes judges directors that belong to a mesh which joins another.
 func TestMeshes(t *testing.T) {
 	strayUntil := func(s *story, at time.Duration) {

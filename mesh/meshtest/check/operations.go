@@ -313,7 +313,7 @@ func allowed(writes []write, o *operation, value int) bool {
 		return true // it does not write this register for sure
 	}
 	for _, w := range writes {
-		if w.value == value && (w.op == o || w.over() >= o.at) {
+		if w.value == value && (w.op == o || w.over() >= o.at-o.behind) {
 			return true
 		}
 	}

@@ -74,9 +74,25 @@ func (c *contacts) unread(t time.Duration, director, author int) bool {
 }
 
 // otherTimes reports whether two directors came out of a split with different clocks. Which is
-// right cannot be told before all have met, and till then the two take no rows from each other.
+// right cannot be told before all have met, and till then the two take no rows from each other. Nor
+// do they while one of them waits to step.
 func (c *contacts) otherTimes(t time.Duration, i, j int) bool {
-	return c.links[i][j].otherTime && c.meetingAgain(t, i, j)
+	return c.links[i][j].otherTime &&
+		(c.meetingAgain(t, i, j) || c.waitsToStep(t, i) || c.waitsToStep(t, j))
+}
+
+// waitsToStep reports whether a director whose clock is off waits for the clock of another one,
+// from which it is cut off, until that fails.
+func (c *contacts) waitsToStep(t time.Duration, i int) bool {
+	if c.directors[i].synced {
+		return false
+	}
+	for j, other := range c.directors {
+		if j != i && other.alive && (c.cut(t, i, j) || c.cut(t, j, i)) {
+			return true
+		}
+	}
+	return false
 }
 
 // unmet reports whether a director that woke just now has heard nothing yet of the life of another
@@ -129,7 +145,8 @@ func (c *contacts) reached(from int, at time.Duration, to int) bool {
 func (c *contacts) direct(from, to int) span {
 	l, d := &c.links[to][from], c.directors[to]
 	s := span{from: l.whole, to: l.sent - c.lag, since: l.sentAt}
-	if l.sent < l.resumed+c.lag || c.otherTimes(l.sentAt, from, to) {
+	if l.sent < l.resumed+c.lag || l.sentAt < l.untaken+contactAgain ||
+		c.otherTimes(l.sentAt, from, to) {
 		s.to = l.before - c.lag // the replay is under way, or is not taken
 	}
 	if d.stranded || d.syncedAt == never && !d.settled {

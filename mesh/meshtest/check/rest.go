@@ -87,14 +87,17 @@ func (c *contacts) relieve(t time.Duration, d *director) {
 // Foresee looks through a history for the meshes that do not go on, for what their directors do is
 // judged by other rules from the beginning: their tables and clocks are their own. Such a mesh
 // joins another, or its last director ends while another mesh lives. It must be called before the
-// first event, if the directors tell to which mesh they belong.
+// first event, if the directors tell to which mesh they belong. One that has not answered in a mesh
+// says nothing of it by joining another.
 func (c *Checker) Foresee(history []Event) {
-	now := make(map[string]uint64) // the mesh of each director
+	now := make(map[string]uint64)   // the mesh of each director
+	answers := make(map[string]bool) // has been synced in that
 	all := make(map[uint64]bool)
 	for _, e := range history {
 		switch e := e.(type) {
 		case Start:
 			delete(now, e.Director)
+			delete(answers, e.Director)
 		case Stop:
 			ended := now[e.Director]
 			delete(now, e.Director)
@@ -109,9 +112,13 @@ func (c *Checker) Foresee(history []Event) {
 			if c.contacts.lost == nil {
 				c.contacts.lost = make(map[uint64]bool)
 			}
-			if before := now[e.Director]; before != 0 && before != e.Mesh {
-				c.contacts.lost[before] = true
+			if before := now[e.Director]; before != e.Mesh {
+				if answers[e.Director] {
+					c.contacts.lost[before] = true
+				}
+				answers[e.Director] = false
 			}
+			answers[e.Director] = answers[e.Director] || e.Synced
 			now[e.Director] = e.Mesh
 			all[e.Mesh] = true
 		}
@@ -221,6 +228,11 @@ func (c *Checker) judgeMeshTimes(e MeshTimes) {
 			back.otherTime, back.ownClocks = l.otherTime, l.ownClocks
 			if l.otherTime {
 				l.otherAt, back.otherAt = t, t
+			} else {
+				l.sameAt, back.sameAt = t, t
+			}
+			if c.contacts.otherTimes(t, i, j) {
+				l.untaken, back.untaken = t, t
 			}
 			switch {
 			case apart <= c.rules.clocksWithin() || !c.oneClock(e, i, j):

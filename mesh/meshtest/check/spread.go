@@ -209,12 +209,12 @@ func (c *contacts) together(others ...int) time.Duration {
 	return since
 }
 
-// undisturbed reports whether two directors have been in touch since a time, in the lives that they
-// had then.
+// undisturbed reports whether two directors have been in touch since a time, and gone by one clock,
+// in the lives that they had then.
 func (c *contacts) undisturbed(i, j int, since time.Duration) bool {
 	a, b := c.directors[i], c.directors[j]
 	return a.alive && b.alive && a.startedAt <= since && b.startedAt <= since &&
-		(i == j || c.inTouch(i, j) <= since)
+		(i == j || c.shares(i, j) <= since)
 }
 
 // allInTouch reports whether some directors have been in touch with each other since a time, in the

@@ -47,6 +47,65 @@ func TestStoodStill(t *testing.T) {
 	})
 }
 
+// A director that has not noticed yet that its host stood still takes a command by a clock of
+// before: what others have done meanwhile is newer.
+func TestCommandAfterAStandstill(t *testing.T) {
+	// twoWills has b1 go down at d1, as it wakes, and up at d2 while d1 stood still, or later.
+	twoWills := func(s *story, up float64, clocks bool) {
+		s.pause("d1", calm, calm+sec(7), clocks)
+		s.order("d2", calm+sec(up), calm+sec(up+0.1), Op{Kind: OpUp, Backend: b1}, "d1")
+		s.lastID++
+		s.add(Admin{At(calm + sec(7)), s.lastID, "d1", Op{Kind: OpDown, Backend: b1}})
+		isUp := with(b1, Row{Present: true, VHosts: 10})
+		s.add(Done{At: At(calm + sec(7.01)), ID: s.lastID, Tables: map[string]Table{
+			"d1": with(b1, Row{Present: true, VHosts: 10, Down: true}), "d2": isUp, "d3": isUp,
+		}})
+	}
+	testStories(t, []tale{
+		{"another one's is newer", func(s *story) { twoWills(s, 2, true) }, "", ""},
+		{"by clocks that went on it is older", func(s *story) { twoWills(s, 2, false) }, "G5",
+			"the down of 192.0.2.1 is 0 at d2"},
+		{"it came before the standstill", func(s *story) { twoWills(s, -4, true) }, "G5",
+			"the down of 192.0.2.1 is 0 at d2"},
+	})
+}
+
+// A director that stood still in a split waits for the clocks of those from which it is cut off
+// before it steps. Till then others take nothing from it, and for a moment after that.
+func TestWaitsToStep(t *testing.T) {
+	// answers has d3 answer as it wakes, be not synced for a while, and d2 answer another backend.
+	answers := func(s *story, cut, waits bool, second float64) {
+		if cut {
+			s.part("d1", "d3", calm-sec(6), end)
+		}
+		s.silent["d3"] = true
+		s.add(Synced{At(sec(2)), "d3", true, "", 0})
+		s.order("d2", calm-sec(2), calm-sec(1.9), Op{Kind: OpUpdate, Backend: b1, VHosts: 0}, "d3")
+		s.pause("d2", calm, calm+sec(2.4), true)
+		s.pause("d3", calm, calm+sec(2.4), true)
+		s.login("d3", calm+sec(3), alice, b1)
+		if waits {
+			s.add(Synced{At(calm + sec(3.4)), "d3", false, "its clock is off", 0})
+			s.add(Synced{At(calm + sec(8)), "d3", true, "", 0})
+		}
+		for past := sec(2.5); past <= sec(12); past += sec(0.5) {
+			behind := time.Duration(0)
+			if past < sec(7) {
+				behind = sec(-2.4)
+			}
+			s.add(MeshTimes{At(calm + past), map[string]time.Duration{"d2": 0, "d3": behind}})
+		}
+		s.login("d2", calm+sec(second), alice, placeWithout(b1))
+	}
+	testStories(t, []tale{
+		{"while it waits", func(s *story) { answers(s, true, true, 5) }, "", ""},
+		{"while it need not wait", func(s *story) { answers(s, false, true, 6) }, "G2",
+			"d2 answered"},
+		{"just after that", func(s *story) { answers(s, true, true, 6.9) }, "", ""},
+		{"long after that", func(s *story) { answers(s, true, true, 12) }, "G2", "d2 answered"},
+	})
+}
+
 // A director whose host stood still sees what it saw before, and counts whom it counted before.
 func TestVerdictsOfOneThatStoodStill(t *testing.T) {
 	for _, test := range []struct {

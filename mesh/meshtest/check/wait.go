@@ -296,8 +296,12 @@ func (c *Checker) confirmedUpTo(l *lookup) time.Duration {
 	for j := range c.contacts.directors {
 		link := &c.contacts.links[l.director][j]
 		heard := max(link.sent, link.former)
-		if j != l.director && l.at-max(heard, link.woke) <= silence+spread {
-			at = min(at, heard)
+		since := max(heard, link.woke)
+		slept := c.contacts.directors[l.director].slept(since) // also for less than counts as woken
+		if j != l.director && l.at-since-slept <= silence+spread {
+			if at = min(at, heard); link.otherTime {
+				at = min(at, link.sameAt) // it takes none until it has stepped
+			}
 		}
 	}
 	return at - spread

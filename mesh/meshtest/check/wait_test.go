@@ -65,6 +65,21 @@ func TestReasonsToWait(t *testing.T) {
 		s.ask("d3", at, alice)
 		s.stop("d3", at+sec(0.02))
 	}
+	// clocksApart has the clock of one director stand still when all is calm, and be behind for so
+	// long, as it waits for the clock of d1, which does not hear it.
+	clocksApart := func(s *story, d string, by, during time.Duration) {
+		s.silence(d, "d1", calm-sec(1), end)
+		s.silent[d] = true
+		s.add(Synced{At(sec(2)), d, true, "", 0})
+		s.add(Synced{At(calm), d, false, "its clock is off", 0})
+		for past := -sec(2); past <= during; past += sec(0.5) {
+			ahead := map[string]time.Duration{"d1": 0, "d2": 0, d: 0}
+			if past >= 0 {
+				ahead[d] = by
+			}
+			s.add(MeshTimes{At(calm + past), ahead})
+		}
+	}
 	// flushesBack has alice flushed off b1, to which she then hashes again.
 	flushesBack := func(s *story, failed ...string) {
 		s.login("d1", calm, alice, b1)
@@ -454,6 +469,30 @@ func TestReasonsToWait(t *testing.T) {
 			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
 			waits(s, "d2", calm+sec(9), placeWithout(b1))
 		}, "", ""},
+		{"the same of one that slept twice, for less than a second", func(s *story) {
+			s.silence("d3", "d2", calm, calm+sec(14))
+			s.silent["d2"] = true // it stays synced
+			s.add(Synced{At(sec(2)), "d2", true, "", 0})
+			s.sleep("d2", calm+sec(3), calm+sec(3.9))
+			s.sleep("d2", calm+sec(5), calm+sec(5.9))
+			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
+			waits(s, "d2", calm+sec(6.5), placeWithout(b1))
+		}, "", ""},
+		{"the same of one that did not sleep", func(s *story) {
+			s.silence("d3", "d2", calm, calm+sec(14))
+			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
+			waits(s, "d2", calm+sec(6.5), placeWithout(b1))
+		}, "G4", "without a reason"},
+		{"a change that one does not confirm, by whose clock it comes from ahead", func(s *story) {
+			clocksApart(s, "d3", sec(-2.4), sec(7))
+			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)
+			waits(s, "d2", calm+sec(6.5), placeWithout(b1))
+		}, "", ""},
+		{"a change that it has confirmed before", func(s *story) {
+			clocksApart(s, "d3", sec(-2.4), sec(7))
+			s.order("d1", calm-sec(3), calm-sec(2.9), shrink)
+			waits(s, "d2", calm+sec(6.5), placeWithout(b1))
+		}, "G4", "without a reason"},
 		{"a change that one has not confirmed that has died unnoticed", func(s *story) {
 			s.cuts = append(s.cuts, cut{"d3", "d2", calm + sec(1), end})
 			s.order("d1", calm+sec(2), calm+sec(2.1), shrink)

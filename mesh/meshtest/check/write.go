@@ -13,12 +13,14 @@ type write struct {
 	odd    bool // the configuration of the directors that did not found the mesh
 }
 
-// begun is when a write got its stamp; the configuration lies before everything.
+// begun is when a write got its stamp, at the earliest; the configuration lies before everything. A
+// director that has not noticed yet that it stood still has it by a clock of before, and what
+// others changed meanwhile is newer.
 func (w write) begun() time.Duration {
 	if w.op == nil {
 		return never
 	}
-	return w.op.at
+	return w.op.at - w.op.behind
 }
 
 // over is the time from which on a newer write has a later stamp for sure: it was made where this
