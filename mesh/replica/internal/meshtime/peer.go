@@ -153,10 +153,9 @@ func (p *Peer) Take(now mono.Time, s Sample) {
 	}
 	// However late the answer to a later question comes, its peer is no further ahead than this.
 	behind := p.known && s.AskedAt >= p.sampledAt && s.MeshTime+s.Trip < p.skew-Tolerance
-	rough := s.Trip > Tolerance
-	if rough && !behind && !(p.known && p.rough) ||
-		p.known && !p.rough && !behind &&
-			s.Trip > 2*p.bestTrip+20*time.Millisecond && now.Sub(p.sampledAt) < sampleAge {
+	rough, fresh := s.Trip > Tolerance, now.Sub(p.sampledAt) < sampleAge
+	if rough && !behind && !(p.known && (p.rough || !fresh && s.Trip <= roughTrip)) ||
+		p.known && !p.rough && !behind && fresh && s.Trip > 2*p.bestTrip+20*time.Millisecond {
 		return
 	}
 	p.skew, p.unsure, p.known, p.rough = s.MeshTime+s.Trip/2, s.Trip/2, true, rough

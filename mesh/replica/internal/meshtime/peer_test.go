@@ -90,7 +90,9 @@ func TestSamplesThatAreTaken(t *testing.T) {
 		{"much slower", 41 * time.Millisecond, sampleAge - 1, false},
 		{"much slower, after a while", 41 * time.Millisecond, sampleAge, true},
 		{"as slow as may be, after a while", Tolerance, sampleAge, true},
-		{"too slow", Tolerance + 1, time.Hour, false},
+		{"too slow", Tolerance + 1, sampleAge - 1, false},
+		{"too slow, and better than nothing", Tolerance + 1, sampleAge, true},
+		{"slow beyond that", roughTrip + 1, time.Hour, false},
 	} {
 		const first, second = 200 * time.Millisecond, -100 * time.Millisecond
 		p := &Peer{}
