@@ -408,8 +408,9 @@ func TestLateAnswerOfAPeerBehind(t *testing.T) {
 		{"asked before", -time.Minute, now.Add(-1), false},
 	} {
 		p := known()
-		if late(p, test.ahead, test.asked); p.AskedSince(now) != test.taken {
-			t.Errorf("%s: taken: %v", test.name, !test.taken)
+		before := p.Skew()
+		if late(p, test.ahead, test.asked); p.Skew() != before != test.taken {
+			t.Errorf("%s: %v ahead, from %v", test.name, p.Skew(), before)
 		}
 	}
 
