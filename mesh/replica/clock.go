@@ -152,7 +152,7 @@ func (tk *timekeeping) noteTogether() {
 		if p.live && p.mesh.ID == mesh {
 			p.clock.NoteTogether(tk.clock)
 			if p.Counted {
-				p.clock.NoteNear(tk.clock)
+				p.clock.NoteLead(tk.clock)
 			}
 		}
 	}

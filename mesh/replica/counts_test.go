@@ -76,6 +76,16 @@ func TestContactsVanished(t *testing.T) {
 	}
 }
 
+// startsWith adds a live peer that starts together with a director, which has its snapshot.
+func startsWith(c *Core, name string) *peer {
+	p := &peer{name: name, boot: 1, live: true, log: c.logs.Open(logs.ID{Name: name, Boot: 1})}
+	p.CountsUs = true
+	c.peers.add(p)
+	c.admission.coldSince = c.admission.joinsSince
+	c.admission.cold = map[string]bool{name: true}
+	return p
+}
+
 // Directors that start together wait for one that is about to come, but not for ever.
 func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 	for _, test := range []struct {
@@ -93,17 +103,12 @@ func TestColdStartWaitsForOneThatIsNear(t *testing.T) {
 		w := newWorld(t)
 		w.start("d1")
 		c := w.start("d2").core
-		other := &peer{name: "d1", boot: 1, live: true}
-		other.CountsUs = true
-		other.log = c.logs.Open(logs.ID{Name: "d1", Boot: 1})
-		c.peers.add(other)
+		other := startsWith(c, "d1")
 		now := c.admission.joinsSince.Add(test.waited)
 		if test.near {
 			log := c.logs.Open(logs.ID{Name: "d3", Boot: 1})
 			c.peers.add(&peer{name: "d3", boot: 1, seenAt: now, log: log})
 		}
-		c.admission.coldSince = c.admission.joinsSince
-		c.admission.cold = map[string]bool{"d1": true}
 		c.bootstrapCold(now, []*peer{other})
 		if c.admission.bootstrapped != test.founded {
 			t.Errorf("%s: founded is %v, want %v",
@@ -130,15 +135,10 @@ func TestColdStartBesideAMesh(t *testing.T) {
 		w := newWorld(t)
 		w.start("d2")
 		c := w.start("d1").core
-		other := &peer{name: "d2", boot: 1, live: true}
-		other.CountsUs = true
-		other.log = c.logs.Open(logs.ID{Name: "d2", Boot: 1})
-		c.peers.add(other)
+		other := startsWith(c, "d2")
 		now := c.admission.joinsSince.Add(test.waited)
 		c.Refused(w.now, &wire.Refuse{From: wire.Peer{Name: test.by}, Reason: "taken"})
 		c.admission.refusedAt = now.Add(-test.ago)
-		c.admission.coldSince = c.admission.joinsSince
-		c.admission.cold = map[string]bool{"d2": true}
 		c.bootstrapCold(now, []*peer{other})
 		if c.admission.bootstrapped != test.founded {
 			t.Errorf("%s: founded is %v, want %v",

@@ -156,9 +156,9 @@ func TestWaitsForThoseOfBeforeAStep(t *testing.T) {
 	c := d1.core
 	gone := wire.Life{Name: "d9", Boot: 9}
 	named := wire.Life{Name: d2.name, Boot: d2.core.boot}
-	long := w.now.Add(-failAfter - time.Second)
+	longAgo := w.now.Add(-failAfter - time.Second)
 	c.admission.named.Note(w.now, gone)
-	c.admission.named.Note(long, named)
+	c.admission.named.Note(longAgo, named)
 	c.step(w.now, time.Second)
 	if !slices.Contains(c.admission.named.All(), gone) {
 		t.Errorf("waits for %v only", c.admission.named.All())

@@ -106,6 +106,23 @@ func TestWaitsToStep(t *testing.T) {
 	})
 }
 
+// What was sent to one that goes by another clock is taken only when a new life's stream is up,
+// which is a moment after the step.
+func TestTakenAfterAStep(t *testing.T) {
+	for _, test := range []struct {
+		until float64
+		taken bool
+	}{{19, false}, {21.6, false}, {24, true}} {
+		s := newStory()
+		s.otherTime("d3", "d1", "d2")
+		s.add(MeshTimes{At(calm + sec(20.1)), map[string]time.Duration{"d3": 0}})
+		c := s.checked(calm + sec(test.until)).contacts
+		if taken := c.reached(c.of("d3"), calm+sec(12), c.of("d1")); taken != test.taken {
+			t.Errorf("after %v s: taken: %v", test.until, taken)
+		}
+	}
+}
+
 // A director whose host stood still sees what it saw before, and counts whom it counted before.
 func TestVerdictsOfOneThatStoodStill(t *testing.T) {
 	for _, test := range []struct {

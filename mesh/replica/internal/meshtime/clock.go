@@ -133,7 +133,7 @@ func (k *Clock) Offset(peers []*Peer, member, thaw bool) time.Duration {
 func partedFrom(peers []*Peer, earlier, later time.Duration) bool {
 	return slices.ContainsFunc(peers, func(p *Peer) bool {
 		ahead, behind := earlier >= 0 && p.skew >= later, later <= 0 && p.skew <= earlier
-		stood := p.together || p.near && p.leapt().Abs() > Tolerance
+		stood := p.together || p.leads && p.leapt().Abs() > Tolerance
 		return stood && (ahead || behind) || p.SteppedAhead() && ahead
 	})
 }

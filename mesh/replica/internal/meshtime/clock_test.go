@@ -163,7 +163,7 @@ func TestOffsetOfHalfAMeshThatStoodStill(t *testing.T) {
 }
 
 // One that counts and has not had our time yet says as much by leaping away from where it was.
-func TestOffsetOfOneThatWasNear(t *testing.T) {
+func TestOffsetOfOneWithALead(t *testing.T) {
 	const lead = 2 * Tolerance
 	for _, test := range []struct {
 		was, is, want time.Duration
@@ -172,7 +172,7 @@ func TestOffsetOfOneThatWasNear(t *testing.T) {
 		{-lead, -lead - Tolerance - 1, 0}, {-lead, -lead - Tolerance, -lead - Tolerance},
 	} {
 		k, peers := started(), at(test.was)
-		peers[0].NoteNear(k)
+		peers[0].NoteLead(k)
 		peers[0].skew = test.is
 		if got := k.Offset(peers, true, true); got != test.want {
 			t.Errorf("from %v to %v: %v, want %v", test.was, test.is, got, test.want)

@@ -45,11 +45,12 @@ type Peer struct {
 	// otherwise
 	stepped directory.Micros
 
-	// Of a peer of our mesh that has not had our mesh time yet, since both are slewing towards the
-	// others: how far ahead it was when that was last as slewing had brought it there.
-	near     bool
-	lead     time.Duration
-	leadAt   directory.Micros
+	// A peer that counts may not have had our mesh time yet, since both still slew towards the
+	// others. Then lead is how far ahead it is, as far as slewing explains it.
+	leads  bool // lead is known
+	lead   time.Duration
+	leadAt directory.Micros // when it was measured
+
 	steady   time.Duration // skew of a moment ago
 	steadyAt mono.Time     // when that moment was
 
@@ -194,25 +195,25 @@ func (p *Peer) Leap(
 // have stood still since the question was sent.
 func (p *Peer) NoteTogether(k *Clock) {
 	if p.known && !p.rough && !p.Off() {
-		p.votes, p.together, p.near, p.stepped = true, true, false, 0
+		p.votes, p.together, p.leads, p.stepped = true, true, false, 0
 		p.with, p.withUnsure = max(p.with, k.Micros(p.askedAt)), p.unsure
 	}
 }
 
-// NoteNear remembers how far ahead a peer is that counts and has not had our mesh time yet: two may
+// NoteLead remembers how far ahead a peer is that counts and has not had our mesh time yet. Two may
 // count each other that are twice as far apart as each may be from the median.
-func (p *Peer) NoteNear(k *Clock) {
+func (p *Peer) NoteLead(k *Clock) {
 	at := k.Micros(p.askedAt)
 	switch {
 	case !p.known || p.rough || p.together:
-	case !p.near && p.skew.Abs() <= 2*Tolerance,
-		p.near && (p.skew-p.lead).Abs() <= slewed(at.Sub(p.leadAt))+2*p.unsure:
-		p.near, p.lead, p.leadAt = true, p.skew, at
+	case !p.leads && p.skew.Abs() <= 2*Tolerance,
+		p.leads && (p.skew-p.lead).Abs() <= slewed(at.Sub(p.leadAt))+2*p.unsure:
+		p.leads, p.lead, p.leadAt = true, p.skew, at
 	}
 }
 
-// leapt is how much further ahead, or behind if it is negative, the peer is than when it was near.
-// That it comes nearer is none.
+// leapt is how much further ahead the peer is than its lead, or behind if it is negative. To come
+// closer to our time is no leap.
 func (p *Peer) leapt() time.Duration {
 	return p.skew - min(max(p.skew, min(p.lead, 0)), max(p.lead, 0))
 }
@@ -238,7 +239,7 @@ func (p *Peer) LeavesBehind(now mono.Time, k *Clock) bool {
 	switch {
 	case p.SteppedAhead():
 		with = p.stepped
-	case p.near:
+	case p.leads:
 		return p.leapt()-p.unsure > MayBeApart(k.Micros(now).Sub(p.leadAt))
 	case !p.together:
 		return false
@@ -260,7 +261,7 @@ func (p *Peer) Shift(d time.Duration) {
 // Stepped follows a step of our mesh time by an offset. What lay between the clocks before does not
 // say which of them stood still. Moments after the last one in common are of the new clock.
 func (p *Peer) Stepped(after directory.Micros, offset time.Duration) {
-	p.together, p.near, p.stepped = false, false, 0
+	p.together, p.leads, p.stepped = false, false, 0
 	if p.with > after {
 		p.with = p.with.Add(offset)
 	}

@@ -464,7 +464,7 @@ func TestClockKnownRoughly(t *testing.T) {
 
 // A peer that counts, and has not had our mesh time yet, leaves us behind by what it is further
 // ahead than it was, or would have been at our time.
-func TestLeavesBehindOneThatWasNear(t *testing.T) {
+func TestLeavesBehindByMoreThanItsLead(t *testing.T) {
 	const far = 2 * Tolerance
 	for _, test := range []struct {
 		name       string
@@ -481,7 +481,7 @@ func TestLeavesBehindOneThatWasNear(t *testing.T) {
 		{"it was too far", far + 1, time.Minute, 0, false},
 	} {
 		k, p := started(), at(test.was)[0]
-		p.NoteNear(k)
+		p.NoteLead(k)
 		p.skew = test.ahead
 		if got := p.LeavesBehind(now.Add(test.after), k); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
@@ -493,26 +493,26 @@ func TestLeavesBehindOneThatWasNear(t *testing.T) {
 	}
 
 	k, p := started(), at(far)[0]
-	p.NoteNear(k)
+	p.NoteLead(k)
 	p.skew = far + 20*time.Millisecond
-	if p.NoteNear(k); p.lead != far {
+	if p.NoteLead(k); p.lead != far {
 		t.Errorf("what slewing cannot have brought about moves the lead to %v", p.lead)
 	}
 	p.askedAt = p.askedAt.Add(2 * time.Second)
-	if p.NoteNear(k); p.lead != far+20*time.Millisecond {
+	if p.NoteLead(k); p.lead != far+20*time.Millisecond {
 		t.Errorf("the lead is %v", p.lead)
 	}
 	p.rough = true
 	p.skew = far
-	if p.NoteNear(k); p.lead == far {
+	if p.NoteLead(k); p.lead == far {
 		t.Error("what is known roughly moves the lead")
 	}
 	p.rough = false
 	p.Shift(far)
-	if p.NoteTogether(k); p.near {
+	if p.NoteTogether(k); p.leads {
 		t.Error("it has our time, and counts as one that has not had it")
 	}
-	if p.NoteNear(k); p.near {
+	if p.NoteLead(k); p.leads {
 		t.Error("it had our time, and counts as one that has not")
 	}
 }
